@@ -1,0 +1,44 @@
+# make demo | test | lint | bench | fuzz | wheel | test-arch | docs | clean. Each makes .venv and builds when needed, and only then.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLists.txt CMakeLists.txt
+SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd)
+WORKERS ?= 2
+
+.PHONY: build demo test test-c test-py lint format clean
+
+build: $(VENV)/.built
+
+$(VENV)/.deps: pyproject.toml src/evcore/__init__.py
+	@sh .ci/check-system "$(PYTHON)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python .ci/requirements.py pyproject.toml > $(VENV)/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.deps $(NATIVE) $(SEAM)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+test: test-c test-py
+
+test-c: build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh .ci/test-c
+
+test-py: build
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: build
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format --dry-run --Werror
+
+format: build
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format -i
+
+clean:
+	rm -rf build dist wheelhouse .venv

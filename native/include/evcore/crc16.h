@@ -1,0 +1,18 @@
+/* CRC-16/MODBUS: polynomial 0x8005 reflected, initial value 0xFFFF, no final xor. Sent low byte first.
+ * Source: MODBUS over Serial Line, Specification and Implementation Guide V1.02, 2.5.1.2 and appendix B.
+ * Thread-safe: reads constant tables only. */
+#ifndef EVCORE_CRC16_H
+#define EVCORE_CRC16_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EV_CRC16_INIT 0xFFFFu
+
+/* The CRC of data[0..len). data may be NULL if len is 0. */
+uint16_t ev_crc16(const uint8_t *data, size_t len);
+
+/* Goes on from `crc`, the value after the bytes before; EV_CRC16_INIT to begin. */
+uint16_t ev_crc16_update(uint16_t crc, const uint8_t *data, size_t len);
+
+#endif

@@ -1,0 +1,1 @@
+"""Connectors to those who run the business."""

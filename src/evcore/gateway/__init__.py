@@ -1,0 +1,1 @@
+"""A program made of connectors: config, hub, store, payment, wiring, command line."""

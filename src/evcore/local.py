@@ -1,0 +1,180 @@
+"""The ports for a connector used alone: an in-process hub and a ledger in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+
+from evcore.model import Answer, Authorization, Command, Event, Item, Recorded, Session, SessionRecord
+from evcore.ports import CommandHandler, Traffic
+
+
+class LocalSubscription:
+    """See `ports.Subscription`. States and samples wait in a dict by key, so a slow consumer sees the latest; events
+    in a deque."""
+
+    def __init__(self, hub: LocalHub, kinds: tuple[type, ...], limit: int) -> None:
+        self.dropped = 0
+        self._hub, self._kinds, self._limit = hub, kinds, limit
+        self._latest: dict[str, Item] = {}
+        self._events: deque[Event] = deque()
+        self._ready = asyncio.Event()
+
+    def offer(self, item: Item) -> None:
+        if self._kinds and not isinstance(item, self._kinds):
+            return
+        if isinstance(item, Event):
+            if len(self._events) >= self._limit:
+                self._events.popleft()
+                self.dropped += 1
+            self._events.append(item)
+        else:
+            key = item.key
+            if key not in self._latest and len(self._latest) >= self._limit:
+                self._latest.pop(next(iter(self._latest)))
+                self.dropped += 1
+            self._latest[key] = item
+        self._ready.set()
+
+    async def get(self) -> Item:
+        """The next item; states before events, so that an event's subject is known when it arrives."""
+        while not self._latest and not self._events:
+            self._ready.clear()
+            await self._ready.wait()
+        if self._latest:
+            return self._latest.pop(next(iter(self._latest)))
+        return self._events.popleft()
+
+    async def __aiter__(self) -> AsyncIterator[Item]:
+        while True:
+            yield await self.get()
+
+    def close(self) -> None:
+        self._hub.forget(self)
+
+
+class LocalHub:
+    """See `ports.Hub`. on_item: called with every item, before any subscriber."""
+
+    def __init__(self, on_item: Callable[[Item], None] | None = None) -> None:
+        self._on_item = on_item
+        self._last: dict[str, Item] = {}
+        self._subscriptions: list[LocalSubscription] = []
+        self._handlers: dict[str, CommandHandler] = {}
+        self._traffic: dict[str, Traffic] = {}
+        self._counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+
+    def publish(self, item: Item) -> None:
+        if not isinstance(item, Event):
+            self._last[item.key] = item
+        if self._on_item is not None:
+            self._on_item(item)
+        for subscription in self._subscriptions:
+            subscription.offer(item)
+
+    def last(self, key: str) -> Item | None:
+        return self._last.get(key)
+
+    def snapshot(self, prefix: str = "") -> list[Item]:
+        return [item for key, item in self._last.items() if key.startswith(prefix)]
+
+    def subscribe(self, *kinds: type, limit: int = 1000) -> LocalSubscription:
+        subscription = LocalSubscription(self, kinds, limit)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def forget(self, subscription: LocalSubscription) -> None:
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+
+    def serve(self, target: str, handler: CommandHandler) -> Callable[[], None]:
+        self._handlers[target] = handler
+
+        def release() -> None:
+            if self._handlers.get(target) is handler:
+                del self._handlers[target]
+
+        return release
+
+    async def command(self, command: Command, timeout: float = 35.0) -> Answer:
+        handler = self._handlers.get(command.target)
+        if handler is None:
+            return Answer("Offline", False, f"{command.target} is not connected")
+        try:
+            async with asyncio.timeout(timeout):
+                return await handler(command)
+        except TimeoutError:
+            return Answer("Timeout", False, f"no answer within {timeout:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever a handler does wrong costs this command only
+            self.count("evcore_command_errors_total", verb=command.verb)
+            return Answer("Error", False, f"{type(error).__name__}: {error}")
+
+    def traffic(self, protocol: str) -> Traffic:
+        return self._traffic.setdefault(protocol, Traffic())
+
+    def all_traffic(self) -> Mapping[str, Traffic]:
+        return self._traffic
+
+    def count(self, name: str, n: int = 1, **labels: str) -> None:
+        key = (name, tuple(sorted(labels.items())))
+        self._counters[key] = self._counters.get(key, 0) + n
+
+    def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
+        return self._counters
+
+
+class LocalLedger:
+    """See `ports.Ledger`. In memory: nothing survives the process, for examples and tests only.
+
+    tokens: who may charge; None: everyone.
+    """
+
+    def __init__(self, tokens: set[str] | None = None) -> None:
+        self._tokens = tokens
+        self.sessions: dict[tuple[str, str], Session] = {}
+        self._seen: dict[tuple[str, str, bytes], str] = {}
+
+    async def authorize(self, station: str, token: str) -> Authorization:
+        known = self._tokens is None or token in self._tokens
+        return Authorization("Accepted" if known else "Invalid")
+
+    async def record(self, record: SessionRecord) -> Recorded:
+        identity = (record.station, record.kind, record.payload)
+        duplicate = identity in self._seen
+        transaction = record.transaction_id or self._seen.get(identity) or str(len(self.sessions) + 1)
+        self._seen[identity] = transaction
+        before = self.sessions.get((record.station, transaction))
+        session = _apply(before, record, transaction)
+        self.sessions[record.station, transaction] = session
+        verdict = await self.authorize(record.station, record.token or session.token or "")
+        return Recorded(session, verdict, duplicate)
+
+
+def _apply(before: Session | None, record: SessionRecord, transaction: str) -> Session:
+    if before is None:
+        before = Session(
+            id=f"{record.station}-{transaction}",
+            station=record.station,
+            evse=record.evse,
+            connector=record.connector,
+            transaction_id=transaction,
+            state="active",
+            started_ns=record.time_ns,
+            token=record.token,
+            meter_start=record.meter,
+        )
+    first = before.meter_start or record.meter
+    energy = float(record.meter) - float(first) if record.meter and first else before.energy_wh
+    if record.kind != "end":
+        return replace(before, meter_start=first, energy_wh=energy)
+    return replace(
+        before,
+        state="ended",
+        ended_ns=record.time_ns,
+        meter_start=first,
+        meter_stop=record.meter or before.meter_stop,
+        energy_wh=energy,
+        reason=record.reason,
+    )

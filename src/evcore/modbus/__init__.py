@@ -1,0 +1,1 @@
+"""Modbus: what the bytes mean. Sans-I/O, but for link.py."""

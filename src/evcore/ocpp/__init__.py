@@ -1,0 +1,1 @@
+"""OCPP-J: what the bytes mean. Sans-I/O, but for websocket.py."""

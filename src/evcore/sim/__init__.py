@@ -1,0 +1,1 @@
+"""Stations, cars, meters and a payment provider to test and demonstrate against."""

@@ -1,0 +1,23 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evcore.core.modbus import crc16
+
+fastcrc = pytest.importorskip("fastcrc")
+
+
+def test_the_check_value_of_the_crc_catalogue():
+    assert crc16(b"123456789") == 0x4B37
+    assert crc16(b"") == 0xFFFF
+
+
+@given(st.binary(max_size=600))
+def test_crc16_agrees_with_fastcrc_for_every_bytes_like(data):
+    expected = fastcrc.crc16.modbus(data)
+    assert crc16(data) == crc16(bytearray(data)) == crc16(memoryview(data)) == expected
+
+
+def test_what_is_not_bytes_like_is_refused():
+    with pytest.raises(TypeError):
+        crc16("123")
