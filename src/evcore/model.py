@@ -391,7 +391,7 @@ def wire(item: Item | Answer | Command | Authorization | Connector) -> dict[str,
             if value:
                 result[spec.name[:-3]] = rfc3339(value)
         elif isinstance(value, tuple):
-            result[spec.name] = [wire(part) if dataclasses.is_dataclass(part) else part for part in value]
+            result[spec.name] = [wire(part) if isinstance(part, Connector) else part for part in value]
         else:
             result[spec.name] = value
     return result

@@ -72,6 +72,31 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """Something a destination must be told, committed together with the record it comes from.
+
+    order_key: facts of one key are delivered in order (the session's id). kind: as Event.kind. body: JSON object.
+    """
+
+    id: int
+    order_key: str
+    kind: str
+    body: Mapping[str, Any]
+    attempts: int = 0
+
+
+class Outbox(Protocol):
+    """What one destination has still to be told. A fact leaves it by `done` only; `failed` puts it back for later."""
+
+    async def next(self, limit: int = 50) -> Sequence[Fact]:
+        """The facts that may go now, at most one per order_key; waits until there is one."""
+        ...
+
+    async def done(self, ids: Sequence[int]) -> None: ...
+    async def failed(self, id: int, error: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A user's token. expires_ns: None for never. note: whose it is."""
 
