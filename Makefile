@@ -6,7 +6,7 @@ NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLis
 SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd)
 WORKERS ?= 2
 
-.PHONY: build demo test test-c test-py lint format clean
+.PHONY: build test test-c test-py lint format bench fuzz wheel test-arch clean
 
 build: $(VENV)/.built
 
@@ -39,6 +39,19 @@ lint: build
 format: build
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format -i
+
+bench: build
+	@$(BIN)/python benches/table.py --out docs/benchmarks.md
+
+# FUZZ_SECONDS=60 make fuzz: how long each target runs.
+fuzz: build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash .ci/fuzz
+
+wheel: build
+	@bash .ci/wheel
+
+test-arch: build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash .ci/test-arch
 
 clean:
 	rm -rf build dist wheelhouse .venv
