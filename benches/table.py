@@ -3,8 +3,8 @@
 usage: python benches/table.py [--runs 3] [--out docs/benchmarks.md] [pytest arguments]
 
 A benchmark's group is the work, the id in brackets the contestant; `evcore` is ours. A ratio is peer / evcore within
-one run (over 1: evcore is faster), the median over the runs is quoted and the spread printed. Absolute times move with the
-machine and are not compared.
+one run (over 1: evcore is faster), the median over the runs is quoted and the spread printed. Absolute times move
+with the machine and are not compared.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
         machine = f"CPython {platform.python_version()}, {platform.machine()}, {options.runs} runs"
         options.out.write_text(
             f"# Benchmarks\n\nMade by `make bench` ({machine}). A ratio over 1 means that evcore is faster;\n"
-            "both sides did the same work in the same run, and each bench checks the answers before it takes the time.\n\n"
+            "both sides did the same work in the same run, and each bench checks the answers first.\n\n"
             f"{text}\n"
         )
 
