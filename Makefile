@@ -31,6 +31,7 @@ test-py: build
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: build
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
