@@ -1,0 +1,339 @@
+/* See evcore/modbus.h, the contract. */
+#include "evcore/modbus.h"
+#include "evcore/crc16.h"
+#include <math.h>
+#include <string.h>
+
+static unsigned get16(const uint8_t *p) {
+    return ((unsigned)p[0] << 8) | p[1];
+}
+
+static void put16(uint8_t *p, unsigned value) {
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+static ev_modbus_status differ(ev_modbus_reply *reply, ev_modbus_status why, size_t expected, size_t got) {
+    reply->expected = (uint32_t)expected;
+    reply->got = (uint32_t)got;
+    return why;
+}
+
+/* --- Requests --- */
+
+/* Functions whose reply carries data: the byte count that belongs to a request for `count` items, 0 if not allowed. */
+static unsigned data_bytes(uint8_t function, unsigned count) {
+    if (function <= 2) return count <= 2000 ? (count + 7) / 8 : 0; /* 6.1, 6.2 */
+    return count <= 125 ? 2 * count : 0;                           /* 6.3, 6.4, 6.17 */
+}
+
+/* Is a 15, 16 or the write half of a 23 at pdu as long as its count says? pdu begins at the count. */
+static bool write_fits(const uint8_t *pdu, size_t len, unsigned max, bool coils) {
+    const unsigned count = get16(pdu), bytes = coils ? (count + 7) / 8 : 2 * count;
+    return count >= 1 && count <= max && pdu[2] == bytes && len == 3 + bytes;
+}
+
+bool ev_modbus_want_of(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_want *want) {
+    ev_modbus_want w = {.unit = unit};
+    if (len < 5) return false;
+    w.function = pdu[0];
+    const unsigned address = get16(pdu + 1), count = get16(pdu + 3);
+    bool good = false;
+    switch (pdu[0]) {
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+        w.count = (uint8_t)data_bytes(pdu[0], count);
+        good = len == 5 && w.count > 0 && address + count <= 65536;
+        break;
+    case 5: /* 6.5: only these two values */
+        w.echo_len = 4;
+        good = len == 5 && (count == 0x0000 || count == 0xFF00);
+        break;
+    case 6:
+        w.echo_len = 4;
+        good = len == 5;
+        break;
+    case 15:
+        w.echo_len = 4;
+        good = len > 6 && write_fits(pdu + 3, len - 3, 1968, true) && address + count <= 65536; /* 6.11 */
+        break;
+    case 16:
+        w.echo_len = 4;
+        good = len > 6 && write_fits(pdu + 3, len - 3, 123, false) && address + count <= 65536; /* 6.12 */
+        break;
+    case 22:
+        w.echo_len = 6;
+        good = len == 7;
+        break;
+    case 23: /* 6.17 */
+        w.count = (uint8_t)data_bytes(pdu[0], count);
+        good = len > 10 && w.count > 0 && address + count <= 65536 && write_fits(pdu + 7, len - 7, 121, false) &&
+               get16(pdu + 5) + get16(pdu + 7) <= 65536;
+        break;
+    default:
+        break;
+    }
+    if (!good) return false;
+    memcpy(w.echo, pdu + 1, w.echo_len);
+    *want = w;
+    return true;
+}
+
+size_t ev_modbus_pdu_short(uint8_t out[5], uint8_t function, uint16_t address, uint16_t count_or_value) {
+    out[0] = function;
+    put16(out + 1, address);
+    put16(out + 3, count_or_value);
+    return 5;
+}
+
+size_t ev_modbus_pdu_registers(uint8_t out[EV_MODBUS_PDU_MAX], uint16_t address, const uint16_t *values, size_t count) {
+    if (count < 1 || count > 123) return 0;
+    ev_modbus_pdu_short(out, 16, address, (uint16_t)count);
+    out[5] = (uint8_t)(2 * count);
+    for (size_t i = 0; i < count; i++)
+        put16(out + 6 + 2 * i, values[i]);
+    return 6 + 2 * count;
+}
+
+size_t ev_modbus_pdu_coils(uint8_t out[EV_MODBUS_PDU_MAX], uint16_t address, const uint16_t *values, size_t count) {
+    if (count < 1 || count > 1968) return 0;
+    const size_t bytes = (count + 7) / 8;
+    ev_modbus_pdu_short(out, 15, address, (uint16_t)count);
+    out[5] = (uint8_t)bytes;
+    memset(out + 6, 0, bytes);
+    for (size_t i = 0; i < count; i++)
+        if (values[i]) out[6 + i / 8] = (uint8_t)(out[6 + i / 8] | 1u << (i % 8));
+    return 6 + bytes;
+}
+
+size_t ev_modbus_rtu_frame(uint8_t out[EV_MODBUS_RTU_MAX], uint8_t unit, const uint8_t *pdu, size_t len) {
+    if (len < 1 || len > EV_MODBUS_PDU_MAX) return 0;
+    out[0] = unit;
+    memcpy(out + 1, pdu, len);
+    const uint16_t crc = ev_crc16(out, 1 + len);
+    out[1 + len] = (uint8_t)crc; /* Serial Line 2.5.1.2: low byte first */
+    out[2 + len] = (uint8_t)(crc >> 8);
+    return len + 3;
+}
+
+size_t ev_modbus_tcp_frame(uint8_t out[EV_MODBUS_TCP_MAX], uint16_t transaction, uint8_t unit, const uint8_t *pdu,
+                           size_t len) {
+    if (len < 1 || len > EV_MODBUS_PDU_MAX) return 0;
+    put16(out, transaction);
+    put16(out + 2, 0);
+    put16(out + 4, (unsigned)len + 1);
+    out[6] = unit;
+    memcpy(out + EV_MODBUS_MBAP, pdu, len);
+    return EV_MODBUS_MBAP + len;
+}
+
+/* --- Replies --- */
+
+/* The PDU is at[0..len); reply->at is set relative to `base`, the bytes before it. */
+static ev_modbus_status check_pdu(const uint8_t *pdu, size_t len, size_t base, const ev_modbus_want *want,
+                                  ev_modbus_reply *reply) {
+    if (pdu[0] == (want->function | 0x80)) {
+        if (len != 2) return differ(reply, EV_MODBUS_LENGTH, 2, len);
+        return differ(reply, EV_MODBUS_REFUSED, 0, pdu[1]);
+    }
+    if (pdu[0] != want->function) return differ(reply, EV_MODBUS_FUNCTION, want->function, pdu[0]);
+    if (want->echo_len) {
+        reply->at = base + 1;
+        reply->len = want->echo_len;
+        if (len != 1u + want->echo_len) return differ(reply, EV_MODBUS_LENGTH, 1u + want->echo_len, len);
+        return memcmp(pdu + 1, want->echo, want->echo_len) == 0 ? EV_MODBUS_OK : EV_MODBUS_ECHO;
+    }
+    if (len < 2) return differ(reply, EV_MODBUS_LENGTH, 2u + want->count, len);
+    if (pdu[1] != want->count) return differ(reply, EV_MODBUS_COUNT, want->count, pdu[1]);
+    if (len != 2u + want->count) return differ(reply, EV_MODBUS_LENGTH, 2u + want->count, len);
+    reply->at = base + 2;
+    reply->len = want->count;
+    return EV_MODBUS_OK;
+}
+
+/* The length of a good reply's RTU frame. */
+static size_t rtu_size(const ev_modbus_want *want) {
+    return 4u + (want->echo_len ? want->echo_len : 1u + want->count);
+}
+
+ev_modbus_status ev_modbus_rtu_check(const uint8_t *adu, size_t len, const ev_modbus_want *want,
+                                     ev_modbus_reply *reply) {
+    memset(reply, 0, sizeof *reply);
+    reply->end = len;
+    if (len < 5 || len > EV_MODBUS_RTU_MAX) return differ(reply, EV_MODBUS_LENGTH, rtu_size(want), len);
+    const unsigned sent = adu[len - 2] | (unsigned)adu[len - 1] << 8, crc = ev_crc16(adu, len - 2);
+    if (crc != sent) return differ(reply, EV_MODBUS_CRC, crc, sent);
+    if (adu[0] != want->unit) return differ(reply, EV_MODBUS_UNIT, want->unit, adu[0]);
+    return check_pdu(adu + 1, len - 3, 1, want, reply);
+}
+
+ev_modbus_status ev_modbus_tcp_check(const uint8_t *adu, size_t len, const ev_modbus_want *want, uint16_t transaction,
+                                     ev_modbus_reply *reply) {
+    memset(reply, 0, sizeof *reply);
+    reply->end = len;
+    if (len < EV_MODBUS_MBAP + 2 || len > EV_MODBUS_TCP_MAX)
+        return differ(reply, EV_MODBUS_LENGTH, rtu_size(want) + 4, len);
+    if (get16(adu) != transaction) return differ(reply, EV_MODBUS_TRANSACTION, transaction, get16(adu));
+    if (get16(adu + 2) != 0) return differ(reply, EV_MODBUS_PROTOCOL, 0, get16(adu + 2));
+    if (get16(adu + 4) != len - 6) return differ(reply, EV_MODBUS_LENGTH, len - 6, get16(adu + 4));
+    if (adu[6] != want->unit) return differ(reply, EV_MODBUS_UNIT, want->unit, adu[6]);
+    return check_pdu(adu + EV_MODBUS_MBAP, len - EV_MODBUS_MBAP, EV_MODBUS_MBAP, want, reply);
+}
+
+/* Could a reply begin at data[0]? Its whole length if all of the header that is there fits, else 0. len >= 1. */
+static size_t candidate(const uint8_t *data, size_t len, const ev_modbus_want *want) {
+    const size_t size = rtu_size(want);
+    if (data[0] != want->unit) return 0;
+    if (len == 1) return size;
+    if (data[1] == (want->function | 0x80)) return 5;
+    if (data[1] != want->function) return 0;
+    if (want->echo_len) {
+        const size_t there = len - 2 < want->echo_len ? len - 2 : want->echo_len;
+        return memcmp(data + 2, want->echo, there) == 0 ? size : 0;
+    }
+    return len == 2 || data[2] == want->count ? size : 0;
+}
+
+ev_modbus_status ev_modbus_rtu_find(const uint8_t *data, size_t len, const ev_modbus_want *want, bool last,
+                                    ev_modbus_reply *reply) {
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t *next = memchr(data + i, want->unit, len - i);
+        if (next == NULL) break;
+        i = (size_t)(next - data);
+        const size_t size = candidate(data + i, len - i, want);
+        if (size == 0) continue;
+        if (size > len - i) {
+            if (last) continue;
+            memset(reply, 0, sizeof *reply);
+            reply->at = i;
+            return EV_MODBUS_MORE;
+        }
+        const ev_modbus_status status = ev_modbus_rtu_check(data + i, size, want, reply);
+        if (status > EV_MODBUS_REFUSED) continue;
+        reply->at += i;
+        reply->end += i;
+        return status;
+    }
+    memset(reply, 0, sizeof *reply);
+    reply->at = len;
+    return EV_MODBUS_MORE;
+}
+
+ev_modbus_status ev_modbus_tcp_size(const uint8_t *data, size_t len, size_t *size) {
+    *size = 0;
+    if (len >= 4 && get16(data + 2) != 0) return EV_MODBUS_PROTOCOL;
+    if (len < 6) return EV_MODBUS_MORE;
+    const unsigned rest = get16(data + 4);
+    if (rest < 2 || rest > 1 + EV_MODBUS_PDU_MAX) return EV_MODBUS_LENGTH;
+    *size = 6 + rest;
+    return len < *size ? EV_MODBUS_MORE : EV_MODBUS_OK;
+}
+
+/* --- Registers to values --- */
+
+/* The raw bits of a point of n registers. */
+static inline uint64_t load(const uint8_t *p, unsigned n, unsigned flags) {
+    const unsigned high = flags & EV_MODBUS_BYTES_LITTLE ? 1 : 0, low = 1 - high;
+    uint64_t raw = 0;
+    for (unsigned i = 0; i < n; i++, p += 2) {
+        const uint64_t word = (uint64_t)p[high] << 8 | p[low];
+        raw = flags & EV_MODBUS_WORDS_LITTLE ? raw | word << (16 * i) : raw << 16 | word;
+    }
+    return raw;
+}
+
+static double to_double(uint64_t raw, unsigned words) {
+    if (words == 2) {
+        const uint32_t bits = (uint32_t)raw;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        return (double)value;
+    }
+    double value;
+    memcpy(&value, &raw, sizeof value);
+    return value;
+}
+
+/* The two's complement integer of 16 * words bits, without a cast that the compiler may choose the meaning of. */
+static int64_t to_signed(uint64_t raw, unsigned words) {
+    const uint64_t sign = (uint64_t)1 << (16 * words - 1);
+    if (!(raw & sign)) return (int64_t)raw;
+    return -(int64_t)((sign - 1) - (raw & (sign - 1))) - 1;
+}
+
+static void decode_one(const uint8_t *p, const ev_modbus_point *point, ev_modbus_value *out) {
+    if (point->type == EV_MODBUS_STRING) {
+        out->kind = EV_MODBUS_TEXT;
+        out->as.u = 0;
+        return;
+    }
+    const uint64_t raw = load(p, point->words, point->flags);
+    out->kind = EV_MODBUS_NONE;
+    out->as.u = 0;
+    if (point->flags & EV_MODBUS_MISSING && raw == point->missing) return;
+    double value;
+    switch (point->type) {
+    case EV_MODBUS_FLOAT32:
+    case EV_MODBUS_FLOAT64:
+        value = to_double(raw, point->words);
+        if (!isfinite(value)) return;
+        out->kind = EV_MODBUS_REAL;
+        break;
+    case EV_MODBUS_INT16:
+    case EV_MODBUS_INT32:
+    case EV_MODBUS_INT64:
+        out->kind = EV_MODBUS_SIGNED;
+        out->as.i = to_signed(raw, point->words);
+        value = (double)out->as.i;
+        break;
+    case EV_MODBUS_BITS:
+        out->kind = point->width == 1 ? EV_MODBUS_FLAG : EV_MODBUS_UNSIGNED;
+        out->as.u = raw >> point->bit & (((uint64_t)1 << point->width) - 1);
+        value = (double)out->as.u;
+        break;
+    default:
+        out->kind = EV_MODBUS_UNSIGNED;
+        out->as.u = raw;
+        value = (double)raw;
+        break;
+    }
+    if (point->flags & EV_MODBUS_SCALED) {
+        value = value * point->multiply / point->divide + point->add;
+        out->kind = isfinite(value) ? EV_MODBUS_REAL : EV_MODBUS_NONE;
+    }
+    if (out->kind == EV_MODBUS_REAL) out->as.f = value;
+}
+
+size_t ev_modbus_reach(const ev_modbus_point *points, size_t count) {
+    size_t reach = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t end = 2 * ((size_t)points[i].offset + points[i].words);
+        if (end > reach) reach = end;
+    }
+    return reach;
+}
+
+bool ev_modbus_decode(const uint8_t *registers, size_t len, const ev_modbus_point *points, size_t count,
+                      ev_modbus_value *out) {
+    if (ev_modbus_reach(points, count) > len) return false;
+    for (size_t i = 0; i < count; i++)
+        decode_one(registers + 2 * (size_t)points[i].offset, &points[i], &out[i]);
+    return true;
+}
+
+size_t ev_modbus_text(const uint8_t *registers, const ev_modbus_point *point, char *out) {
+    const uint8_t *p = registers + 2 * (size_t)point->offset;
+    const size_t words = point->words;
+    for (size_t i = 0; i < words; i++) {
+        const uint8_t *word = p + 2 * (point->flags & EV_MODBUS_WORDS_LITTLE ? words - 1 - i : i);
+        const unsigned first = point->flags & EV_MODBUS_BYTES_LITTLE ? 1 : 0;
+        out[2 * i] = (char)word[first];
+        out[2 * i + 1] = (char)word[1 - first];
+    }
+    size_t len = 2 * words;
+    while (len > 0 && (out[len - 1] == '\0' || out[len - 1] == ' '))
+        len--;
+    return len;
+}
