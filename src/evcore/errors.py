@@ -25,11 +25,19 @@ class FrameError(MessageError):
     """No frame of its protocol at all.
 
     reason: short and stable, for example "json", "arity", "limit". where: byte offset or what was being read.
-    id: the message id where one could still be read.
+    id, type: the message id and type where they could still be read; only a CALL is ever answered.
     """
 
-    def __init__(self, reason: str, detail: str = "", *, where: int | str | None = None, id: str | None = None) -> None:
-        self.reason, self.detail, self.where, self.id = reason, detail, where, id
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        where: int | str | None = None,
+        id: str | None = None,
+        type: int | None = None,
+    ) -> None:
+        self.reason, self.detail, self.where, self.id, self.type = reason, detail, where, id, type
         at = "" if where is None else f" at {where}"
         super().__init__(f"{reason}{at}{': ' if detail else ''}{detail}")
 
@@ -38,12 +46,22 @@ class PayloadError(MessageError):
     """A whole frame whose payload breaks its schema.
 
     code: the protocol's error code in the spelling of its version. path: JSON pointer. expected, got: bounded text.
+    id, action, type: of the message.
     """
 
     def __init__(
-        self, code: str, path: str, expected: str, got: str, *, id: str | None = None, action: str | None = None
+        self,
+        code: str,
+        path: str,
+        expected: str,
+        got: str,
+        *,
+        id: str | None = None,
+        action: str | None = None,
+        type: int | None = None,
     ) -> None:
-        self.code, self.path, self.expected, self.got, self.id, self.action = code, path, expected, got, id, action
+        self.code, self.path, self.expected, self.got = code, path, expected, got
+        self.id, self.action, self.type = id, action, type
         super().__init__(f"{code} at {path or '/'}: expected {expected}, got {got}")
 
 
