@@ -1,1 +1,5 @@
 """OCPP-J: what the bytes mean. Sans-I/O, but for websocket.py."""
+
+from .codec import Codec, Frame, Limits
+
+__all__ = ["Codec", "Frame", "Limits"]
