@@ -39,6 +39,7 @@ class Notice:
     reference: str
     ref: str
     status: str
+    captured: int | None = None
 
 
 class GenericProvider:
@@ -87,8 +88,8 @@ class GenericProvider:
         id = verify(self._keys, headers, body, now_s)
         try:
             data = orjson.loads(body)["data"]
-            return Notice(id, str(data["reference"]), str(data["id"]), str(data["status"]))
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            return Notice(id, str(data["reference"]), str(data["id"]), str(data["status"]), data.get("captured"))
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise MessageError(f"webhook {id}: expected type and data with id, reference, status: {error!r}") from None
 
     async def close(self) -> None:

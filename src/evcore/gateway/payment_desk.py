@@ -118,7 +118,10 @@ class PaymentDesk:
         self._sent: set[str] = set()  # payments whose start command the station has accepted since this process began
         self._stopped: set[str] = set()  # sessions that were told to stop at their limit
         self._ordering: dict[str, asyncio.Lock] = {}
-        self.hook = PaymentHook(lambda: self._loop.call_soon_threadsafe(self._due.set), clock)
+        self.hook = PaymentHook(self._wake, clock)
+
+    def _wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._due.set)
 
     async def create(self, order: PaymentOrder, key: str) -> Payment:
         """See `ports.Site.create_payment`. Raises LinkError when the provider does not answer: the same key may try
@@ -189,7 +192,9 @@ class PaymentDesk:
             if event is None or payment is None or payment.provider != provider:
                 return "ignored", None
             ref = payment.provider_ref or notice.ref
-            after = self._step(conn, replace(payment, provider_ref=ref), event)
+            # The provider's word may overtake the answer to our capture.
+            captured = {"captured": notice.captured or to_capture(payment)} if event is PaymentEvent.CAPTURED else {}
+            after = self._step(conn, replace(payment, provider_ref=ref), event, **captured)
             return ("accepted", after) if after else ("ignored", None)
 
         outcome, payment = await self._store.write(act)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from evcore.gateway import payment_store
+
 APPLICATION_ID = 0x45564352  # "EVCR": says of a file whose it is, before anything is written to it
 
 Step = tuple[str, ...]
@@ -128,7 +130,7 @@ _FIRST: Step = (
     "CREATE INDEX outbox_dead ON outbox (destination, id) WHERE state = 'dead'",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST,)
+STEPS: tuple[Step, ...] = (_FIRST, payment_store.STEP)
 
 
 class LayoutError(Exception):
