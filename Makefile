@@ -6,7 +6,7 @@ NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLis
 SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd)
 WORKERS ?= 2
 
-.PHONY: build test test-c test-py lint format bench fuzz wheel test-arch clean
+.PHONY: build test test-c test-py lint format bench fuzz wheel test-arch docs clean
 
 build: $(VENV)/.built
 
@@ -53,6 +53,9 @@ wheel: build
 
 test-arch: build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash .ci/test-arch
+
+docs: build
+	@$(BIN)/python docs/make.py
 
 clean:
 	rm -rf build dist wheelhouse .venv
