@@ -1,4 +1,4 @@
-"""Draw what the docs show of the code: state tables become Mermaid diagrams. `--check` says whether they are up to date."""
+"""Draw what the docs show of the code: state tables as Mermaid diagrams. `--check` says whether they are up to date."""
 
 from __future__ import annotations
 
