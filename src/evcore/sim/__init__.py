@@ -1,1 +1,18 @@
 """Stations, cars, meters and a payment provider to test and demonstrate against."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evcore.sim.broker import EmbeddedBroker as EmbeddedBroker
+
+_WHERE = {"EmbeddedBroker": "evcore.sim.broker"}
+
+
+def __getattr__(name: str) -> Any:
+    """On first use, so that nobody pays for a library that he does not use."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
