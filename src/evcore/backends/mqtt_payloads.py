@@ -1,0 +1,88 @@
+"""The JSON of each topic, both ways. What goes out is `model.wire`; what comes in is checked field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from evcore.model import Answer, Event, Sample, Session, State, wire
+from evcore.ports import Fact
+
+_FIELDS = {"id", "args", "reply_to"}
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body, default=str)
+    except TypeError:  # integers of more than 64 bits, lone surrogates, keys that are no text: told all the same
+        return json.dumps(body, default=str, skipkeys=True).encode()
+
+
+def sample_payload(sample: Sample, *, held_back: bool = False) -> bytes:
+    """held_back: it waited for the broker, so it says `"replay": true`."""
+    body = wire(sample)
+    if held_back:
+        body["replay"] = True
+    return _encode(body)
+
+
+def state_payload(state: State, node: str) -> bytes:
+    """With the node that tells it. A session's token starts charging for whoever knows it, and a retained message is
+    for every later reader: it is left out here and stands in the events alone."""
+    body = wire(state)
+    if isinstance(state, Session):
+        body.pop("token", None)
+    body["node"] = node
+    return _encode(body)
+
+
+def event_payload(event: Event) -> bytes:
+    return _encode(wire(event))
+
+
+def fact_payload(fact: Fact) -> bytes:
+    """`fact`: its number, the same when it is told again, so that a reader can drop the repeat."""
+    return _encode({**fact.body, "fact": fact.id})
+
+
+def fact_source(fact: Fact) -> str:
+    """The station that a fact is about."""
+    for name in ("source", "station"):
+        value = fact.body.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return fact.order_key
+
+
+def answer_payload(id: str, answer: Answer) -> bytes:
+    return _encode({"id": id, **wire(answer)})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The payload of a command: `{"id": ..., "args": {...}, "reply_to": topic}`, each of them optional."""
+
+    id: str
+    args: Mapping[str, Any]
+    reply_to: str
+
+
+def parse_request(payload: bytes) -> Request:
+    """An empty payload is a command without arguments. Raises ValueError with what is wrong."""
+    body = orjson.loads(payload) if payload else {}
+    if not isinstance(body, dict):
+        raise ValueError(f"expected a JSON object, got {type(body).__name__}")
+    unknown = sorted(body.keys() - _FIELDS)
+    if unknown:
+        raise ValueError(f"expected only id, args, reply_to; got {unknown[0][:40]!r}")
+    id, args, reply_to = body.get("id", ""), body.get("args", {}), body.get("reply_to", "")
+    if isinstance(id, int) and not isinstance(id, bool):
+        id = str(id)
+    for name, value, kind in (("id", id, str), ("args", args, dict), ("reply_to", reply_to, str)):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
+    return Request(id, args, reply_to)
