@@ -1,0 +1,7 @@
+"""The asyncio door of OCPP, both roles, on picows: handshake, joining, deflate, ping, closing."""
+
+from evcore.ocpp.websocket.client import HandshakeRefused, connect
+from evcore.ocpp.websocket.connection import Connection, Receiver, Watch
+from evcore.ocpp.websocket.server import Closing, Listening, listen
+
+__all__ = ["Closing", "Connection", "HandshakeRefused", "Listening", "Receiver", "Watch", "connect", "listen"]

@@ -1,0 +1,263 @@
+"""One open WebSocket, either role: whole text messages in and out, one closing, one end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from evcore.ocpp.deflate import Deflate
+from evcore.ocpp.joiner import Joiner, Violation
+
+log = logging.getLogger("evcore.ocpp.websocket")
+# picows writes a line for each connection and each broken frame; both are counted here, so a peer cannot fill the log.
+quiet = logging.getLogger("evcore.ocpp.websocket.picows")
+quiet.setLevel(logging.CRITICAL)
+
+DEFLATE_FROM = 256  # bytes: below, deflate costs more than it saves
+WRITE_LIMIT = 256 * 1024  # bytes that may wait for a peer that does not read
+CLOSE_WAIT_S = 3.0
+_TEXT, _CLOSE, _PING, _PONG = WSMsgType.TEXT, WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
+
+
+class Receiver(Protocol):
+    """Who gets what comes in. All three are called by the event loop's thread and must not block."""
+
+    def opened(self, connection: Connection) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def closed(self, code: int, reason: str) -> None:
+        """Exactly once after `opened`. code: the peer's, 1005 where it named none, 1006 where no close frame came.
+        reason: "peer", "lost", "silent", "slow", what `close` was told, or the broken rule."""
+        ...
+
+
+class Owner(Protocol):
+    """Who keeps the list of open connections."""
+
+    def add(self, connection: Connection) -> None: ...
+    def discard(self, connection: Connection) -> None: ...
+
+
+class Connection(WSListener):
+    """An open WebSocket. subprotocol: as negotiated, "" for none. last_seen: monotonic ns of the last frame."""
+
+    __slots__ = (
+        "_abandoned",
+        "_code",
+        "_deflate",
+        "_ended",
+        "_joiner",
+        "_open",
+        "_owner",
+        "_reason",
+        "_receiver",
+        "_timer",
+        "_transport",
+        "last_seen",
+        "peer",
+        "subprotocol",
+    )
+
+    def __init__(self, receiver: Receiver, owner: Owner, *, limit: int, peer: str) -> None:
+        self._receiver, self._owner, self.peer = receiver, owner, peer
+        self._joiner = Joiner(limit)
+        self._deflate: Deflate | None = None
+        self._transport: WSTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended: asyncio.Event | None = None
+        self._code, self._reason = 1006, ""
+        self._open = self._abandoned = False
+        self.subprotocol = ""
+        self.last_seen = 0
+
+    def negotiated(self, subprotocol: str, deflate: Deflate | None) -> None:
+        """What the handshake agreed on."""
+        self.subprotocol, self._deflate = subprotocol, deflate
+        self._joiner.deflate = deflate
+
+    # For the user
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    def send(self, data: bytes) -> None:
+        """One text message. Dropped when the connection is closing."""
+        if not self._open or self._transport is None:
+            return
+        if self._deflate is not None and len(data) >= DEFLATE_FROM:
+            self._transport.send(_TEXT, self._deflate.deflate(data), True, True)
+        else:
+            self._transport.send(_TEXT, data)
+
+    def ping(self) -> None:
+        if self._open and self._transport is not None:
+            self._transport.send_ping()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say good-bye and wait a few seconds for the peer's; what is sent from now on is dropped. code: as RFC 6455,
+        7.4 allows it to be sent."""
+        if not self._open or self._transport is None:
+            return
+        self._open = False
+        self._reason = self._reason or reason
+        self._say_goodbye(self._transport, code, reason)
+        self._timer = asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.abort)
+
+    def abort(self, reason: str = "") -> None:
+        """Drop the connection at once."""
+        self._open, self._abandoned = False, True
+        self._reason = self._reason or reason
+        if self._transport is not None:
+            self._transport.disconnect(False)
+
+    async def wait_closed(self) -> None:
+        """Returns once the receiver's `closed` was called. Only for a connection that was opened."""
+        if self._ended is None:
+            self._ended = asyncio.Event()
+        await self._ended.wait()
+
+    # For picows
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        if self._abandoned:  # given up while it was being opened
+            transport.disconnect(False)
+            return
+        self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self.last_seen = time.monotonic_ns()
+        self._open = True
+        self._owner.add(self)
+        self._guard(lambda: self._receiver.opened(self))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.last_seen = time.monotonic_ns()
+        kind = frame.msg_type
+        if kind == _CLOSE:
+            self._closed_by_peer(transport, frame.get_payload_as_bytes())
+        elif not self._open or transport.is_close_frame_sent:
+            return  # picows reads ahead: after a broken frame it still delivers the one before, which nobody may answer
+        elif kind == _PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind != _PONG:
+            try:
+                reserved = frame.rsv2 or frame.rsv3
+                message = self._joiner.feed(kind.value, frame.get_payload_as_bytes(), frame.fin, frame.rsv1, reserved)
+                if message is not None:
+                    self._receiver.received(message)
+            except Violation as violation:
+                self.close(violation.code, violation.reason)
+            except Exception:  # a receiver's fault must cost neither the connection nor its neighbours
+                log.exception("the receiver of %s failed", self.peer)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if transport.is_client_side:
+            _forget(transport)
+        if self._transport is None:
+            return
+        self._open, self._transport = False, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._reason:  # picows closes by itself on a broken frame, and only this tells of it
+            handshake = transport.close_handshake
+            sent = None if handshake is None else handshake.sent
+            self._reason = "lost" if sent is None else f"frame_{sent.code.value}"
+        self._owner.discard(self)
+        self._guard(lambda: self._receiver.closed(self._code, self._reason))
+        if self._ended is None:
+            self._ended = asyncio.Event()
+        self._ended.set()
+
+    def pause_writing(self) -> None:
+        """The peer does not read: what waits for it is bounded."""
+        self.abort("slow")
+
+    def resume_writing(self) -> None:
+        pass
+
+    # Inside
+
+    def _closed_by_peer(self, transport: WSTransport, payload: bytes) -> None:
+        self._code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+        self._reason = self._reason or "peer"
+        if self._open:
+            self._open = False
+            echo = 1000 if self._code == 1005 else self._code if _may_be_sent(self._code) else 1002
+            self._say_goodbye(transport, echo, "")
+        transport.disconnect()
+
+    def _say_goodbye(self, transport: WSTransport, code: int, reason: str) -> None:
+        # picows would send code 0 without one; its parameter takes any int, whatever its stub says
+        transport.send_close(code, reason.encode()[:123].decode(errors="ignore"))  # type: ignore[arg-type]
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:
+            log.exception("the receiver of %s failed", self.peer)
+
+
+class Watch:
+    """One timer for many connections: pings the quiet ones, drops the dead ones. An `Owner`.
+
+    ping_s: after so long without a frame a ping goes out, after twice that the connection is dropped. 0: never.
+    """
+
+    def __init__(self, ping_s: float) -> None:
+        self._ping = int(ping_s * 1e9)
+        self._pinged: dict[Connection, int] = {}  # -> last_seen when the last ping went out
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: Connection) -> None:
+        if self._ping:
+            self._pinged[connection] = -1
+            self._start()
+
+    def discard(self, connection: Connection) -> None:
+        self._pinged.pop(connection, None)
+        if not self._pinged and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._ping / 4e9, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = time.monotonic_ns()
+        for connection, pinged in list(self._pinged.items()):
+            quiet_for = now - connection.last_seen
+            if quiet_for >= 2 * self._ping:
+                connection.abort("silent")
+            elif quiet_for >= self._ping and pinged != connection.last_seen:
+                self._pinged[connection] = connection.last_seen
+                connection.ping()
+        if self._pinged:
+            self._start()
+
+
+def _may_be_sent(code: int) -> bool:
+    """RFC 6455, 7.4: 1004 to 1006 and 1015 are never put on the wire."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+_forgotten: set[asyncio.Task[None]] = set()
+
+
+def _forget(transport: WSTransport) -> None:
+    """Take the exception that picows keeps for `wait_disconnected`, or asyncio complains that nobody did."""
+
+    async def take() -> None:
+        try:
+            await transport.wait_disconnected()
+        except Exception as error:  # noqa: BLE001 - whatever ended the connection, it has been reported
+            log.debug("connection ended: %s", error)
+
+    task = asyncio.get_running_loop().create_task(take())
+    _forgotten.add(task)
+    task.add_done_callback(_forgotten.discard)

@@ -1,0 +1,431 @@
+"""The door on real sockets: every habit of picows 2.3 that must not reach a station, both roles."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import websockets
+
+from evcore.errors import LinkError
+from evcore.ocpp.admission import Admission
+from evcore.ocpp.upgrade import Upgrade, UpgradeError
+from evcore.ocpp.websocket import Closing, Connection, HandshakeRefused, Listening, Receiver, connect, listen
+
+TEXT, CONTINUATION, BINARY, CLOSE, PING, PONG = 1, 0, 2, 8, 9, 10
+KEY = base64.b64encode(b"0123456789abcdef").decode()
+
+
+class Echo:
+    """Sends back what it gets; remembers how it ended."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.messages: list[bytes] = []
+        self.end: tuple[int, str] | None = None
+
+    def opened(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def received(self, data: bytes) -> None:
+        self.messages.append(data)
+        if data == b"fail":
+            raise RuntimeError("a fault of the receiver")
+        assert self.connection is not None
+        self.connection.send(data)
+
+    def closed(self, code: int, reason: str) -> None:
+        assert self.end is None, "closed twice"
+        self.end = (code, reason)
+
+
+class Silent(Echo):
+    def received(self, data: bytes) -> None:
+        self.messages.append(data)
+
+
+class Door:
+    """A listening door whose receivers echo, and what it refused."""
+
+    def __init__(self, listening: Listening, receivers: list[Echo], refused: list[str]) -> None:
+        self.listening, self.receivers, self.refused = listening, receivers, refused
+        self.url = f"ws://127.0.0.1:{listening.port}"
+
+
+Opener = Callable[..., Awaitable[Door]]
+
+
+@pytest.fixture
+async def open_door() -> AsyncIterator[Opener]:
+    doors: list[Listening] = []
+
+    async def opener(**options: object) -> Door:
+        receivers: list[Echo] = []
+        refused: list[str] = []
+
+        def accept(upgrade: Upgrade, subprotocol: str) -> Receiver:
+            if upgrade.identity == "nobody":
+                raise UpgradeError(401, "credentials", "who are you?")
+            if upgrade.identity == "broken":
+                raise RuntimeError("the password is hunter2")
+            if not subprotocol:
+                return Closing()
+            receivers.append(Echo())
+            return receivers[-1]
+
+        listening = await listen("127.0.0.1", 0, accept, refused=lambda reason, peer: refused.append(reason), **options)  # type: ignore[arg-type]
+        doors.append(listening)
+        return Door(listening, receivers, refused)
+
+    yield opener
+    for door in doors:
+        await door.close()
+        assert not door.connections
+
+
+async def until(condition: Callable[[], object], what: str = "the condition") -> None:
+    for _ in range(800):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{what} did not come true")
+
+
+class Raw:
+    """A hand-made client: sends what no library would."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def dial(cls, door: Door) -> Raw:
+        return cls(*await asyncio.open_connection("127.0.0.1", door.listening.port))
+
+    async def upgrade(self, path: str = "/CP1", **changes: str | None) -> bytes:
+        headers = {
+            "Host": "x",
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": KEY,
+            "Sec-WebSocket-Protocol": "ocpp1.6",
+        } | {name.replace("_", "-"): value for name, value in changes.items()}
+        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
+        self.writer.write("\r\n".join([*lines, "", ""]).encode())
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 8)
+
+    def frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True, claim: int | None = None) -> None:
+        size = len(payload) if claim is None else claim
+        head = bytes([(0x80 if fin else 0) | opcode])
+        if size < 126:
+            head += bytes([0x80 | size])
+        elif size < 65536:
+            head += b"\xfe" + struct.pack(">H", size)
+        else:
+            head += b"\xff" + struct.pack(">Q", size)
+        self.writer.write(head + b"\0\0\0\0" + payload)
+
+    async def read(self) -> tuple[int, bytes]:
+        head = await asyncio.wait_for(self.reader.readexactly(2), 8)
+        size = head[1] & 127
+        if size == 126:
+            size = struct.unpack(">H", await self.reader.readexactly(2))[0]
+        return head[0] & 15, await self.reader.readexactly(size)
+
+    async def close_code(self) -> int:
+        while True:
+            opcode, payload = await self.read()
+            if opcode == CLOSE:
+                return int.from_bytes(payload[:2], "big")
+
+    async def eof(self) -> None:
+        await asyncio.wait_for(self.reader.read(), 8)
+
+
+@pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "Upgrade", "upgrade,keep-alive", None])
+async def test_whatever_the_connection_header_says_an_upgrade_is_an_upgrade(
+    open_door: Opener, connection: str | None
+) -> None:
+    raw = await Raw.dial(await open_door())
+    assert b"101 " in await raw.upgrade(Connection=connection)
+    raw.frame(TEXT, b"hello")
+    assert await raw.read() == (TEXT, b"hello")
+
+
+async def test_the_text_of_an_exception_never_reaches_the_peer(open_door: Opener) -> None:
+    door = await open_door()
+    raw = await Raw.dial(door)
+    answer = await raw.upgrade("/broken") + await raw.reader.read()
+    assert b" 500 " in answer
+    assert b"hunter2" not in answer
+    assert door.refused == ["internal"]
+
+
+async def test_a_refusal_comes_before_the_upgrade_and_is_counted(open_door: Opener) -> None:
+    door = await open_door()
+    answer = await (await Raw.dial(door)).upgrade("/nobody")
+    assert b" 401 " in answer
+    assert b"WWW-Authenticate: Basic" in answer
+    assert (door.refused, door.receivers) == (["credentials"], [])
+
+
+async def test_a_close_without_code_is_answered_with_a_legal_one(open_door: Opener) -> None:
+    door = await open_door()
+    for payload, code, seen in ((b"", 1000, 1005), (struct.pack(">H", 4001), 4001, 4001), (b"\x03\xe8", 1000, 1000)):
+        raw = await Raw.dial(door)
+        await raw.upgrade()
+        raw.frame(CLOSE, payload)
+        assert await raw.close_code() == code
+        await raw.eof()
+        await until(lambda: door.receivers[-1].end is not None)
+        assert door.receivers[-1].end == (seen, "peer")
+
+
+async def test_a_message_in_fragments_is_joined_with_a_ping_between_them(open_door: Opener) -> None:
+    raw = await Raw.dial(await open_door())
+    await raw.upgrade()
+    raw.frame(TEXT, b"he", fin=False)
+    raw.frame(PING, b"?")
+    raw.frame(CONTINUATION, b"", fin=False)
+    raw.frame(CONTINUATION, b"llo")
+    assert [await raw.read(), await raw.read()] == [(PONG, b"?"), (TEXT, b"hello")]
+
+
+async def test_a_message_beyond_the_limit_ends_the_connection_with_1009(open_door: Opener) -> None:
+    door = await open_door(limit=100_000)
+    raw = await Raw.dial(door)
+    await raw.upgrade()
+    raw.frame(TEXT, b"x" * 60_000, fin=False)
+    raw.frame(CONTINUATION, b"x" * 60_000, fin=False)
+    assert await raw.close_code() == 1009
+    assert door.receivers[0].messages == []
+
+
+async def test_a_frame_that_claims_a_gigabyte_ends_the_connection_and_is_told(open_door: Opener) -> None:
+    door = await open_door()
+    raw = await Raw.dial(door)
+    await raw.upgrade()
+    raw.frame(TEXT, b"x", claim=1 << 30)
+    assert await raw.close_code() == 1009
+    await until(lambda: door.receivers[0].end is not None)
+    assert door.receivers[0].end == (1006, "frame_1009")
+
+
+async def test_a_good_frame_before_a_broken_one_is_never_half_done(open_door: Opener) -> None:
+    # picows parses frame n+1, and closes for it, before it delivers frame n: whose answer it would then drop.
+    door = await open_door()
+    raw = await Raw.dial(door)
+    await raw.upgrade()
+    raw.frame(TEXT, b"good")
+    raw.frame(3, b"no such opcode")
+    opcode, payload = await raw.read()
+    assert (opcode, payload[:2]) == (CLOSE, struct.pack(">H", 1002))
+    assert door.receivers[0].messages == []
+
+
+@pytest.mark.parametrize(
+    ("opcode", "payload", "code"), [(BINARY, b"x", 1003), (CONTINUATION, b"x", 1002), (TEXT, b"\xff", 1007)]
+)
+async def test_a_frame_against_the_rules_costs_its_connection_only(
+    open_door: Opener, opcode: int, payload: bytes, code: int
+) -> None:
+    door = await open_door()
+    good, bad = await Raw.dial(door), await Raw.dial(door)
+    await good.upgrade()
+    await bad.upgrade()
+    bad.frame(opcode, payload)
+    assert await bad.close_code() == code
+    good.frame(TEXT, b"still here")
+    assert await good.read() == (TEXT, b"still here")
+
+
+async def test_a_fault_of_the_receiver_costs_that_message_only(open_door: Opener) -> None:
+    raw = await Raw.dial(await open_door())
+    await raw.upgrade()
+    raw.frame(TEXT, b"fail")
+    raw.frame(TEXT, b"next")
+    assert await raw.read() == (TEXT, b"next")
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"garbage\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000]
+)
+async def test_what_is_no_request_is_dropped_and_counted(open_door: Opener, request_line: bytes) -> None:
+    door = await open_door(handshake_s=0.3)
+    raw = await Raw.dial(door)
+    raw.writer.write(request_line)
+    await raw.eof()
+    await until(lambda: door.refused == ["handshake"])
+
+
+async def test_whoever_opens_and_says_nothing_is_dropped(open_door: Opener) -> None:
+    door = await open_door(handshake_s=0.2)
+    await (await Raw.dial(door)).eof()
+    await until(lambda: door.refused == ["handshake"])
+
+
+async def test_an_address_that_keeps_failing_is_not_even_read(open_door: Opener) -> None:
+    door = await open_door(admission=Admission(failures=3))
+    for _ in range(3):
+        await (await Raw.dial(door)).upgrade("/nobody")
+    await (await Raw.dial(door)).eof()
+    assert door.refused == ["credentials"] * 3 + ["too_many_failures"]
+
+
+async def test_slow_handshakes_make_room_for_a_new_one(open_door: Opener) -> None:
+    door = await open_door(opening=3)
+    slow = [await Raw.dial(door) for _ in range(3)]
+    await until(lambda: len(door.listening._opening) == 3)
+    await asyncio.sleep(1.05)  # younger than a second a handshake is not slow
+    assert b" 101 " in await (await Raw.dial(door)).upgrade()
+    await slow[0].eof()
+
+
+async def test_when_no_descriptor_is_left_a_connection_is_turned_away_not_offered_for_ever(
+    open_door: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+    import socket
+
+    door = await open_door()
+    plain, left = socket.socket.accept, 1
+
+    def accept(listening: socket.socket) -> object:
+        nonlocal left
+        if left:
+            left -= 1
+            raise OSError(errno.EMFILE, "no descriptor left")
+        return plain(listening)
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    await (await Raw.dial(door)).eof()
+    assert door.refused == ["no_descriptors"]
+    assert b" 101 " in await (await Raw.dial(door)).upgrade()
+
+
+async def test_a_quiet_peer_is_pinged_and_a_dead_one_dropped(open_door: Opener) -> None:
+    door = await open_door(ping_s=0.1)
+    alive = Silent()
+    connection = await connect(f"{door.url}/alive", alive, ping_s=0)
+    dead = await Raw.dial(door)
+    await dead.upgrade("/dead")
+    assert await dead.read() == (PING, b"")
+    await until(lambda: door.receivers[1].end is not None)
+    assert door.receivers[1].end == (1006, "silent")
+    assert (connection.is_open, door.receivers[0].end) == (True, None)
+
+
+async def test_a_peer_that_does_not_read_is_dropped(open_door: Opener) -> None:
+    door = await open_door()
+    raw = await Raw.dial(door)
+    await raw.upgrade()
+    connection = door.receivers[0].connection
+    assert connection is not None
+    for _ in range(400):
+        connection.send(b"x" * 60_000)
+        await asyncio.sleep(0)
+    await until(lambda: door.receivers[0].end is not None)
+    assert door.receivers[0].end == (1006, "slow")
+
+
+async def test_picows_writes_nothing_to_the_log(open_door: Opener, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    raw = await Raw.dial(await open_door())
+    await raw.upgrade()
+    raw.frame(3)
+    await raw.eof()
+    assert [record for record in caplog.records if record.name.startswith(("picows", "evcore"))] == []
+
+
+async def test_without_a_common_version_the_handshake_is_finished_without_the_header_then_closed(
+    open_door: Opener,
+) -> None:
+    raw = await Raw.dial(await open_door())
+    answer = await raw.upgrade(Sec_WebSocket_Protocol="ocpp9")
+    assert b" 101 " in answer
+    assert b"Sec-WebSocket-Protocol" not in answer
+    assert await raw.close_code() == 1002
+
+
+async def test_a_charger_that_offers_no_version_may_be_given_one(open_door: Opener) -> None:
+    raw = await Raw.dial(await open_door(default_subprotocol="ocpp1.6"))
+    assert b"Sec-WebSocket-Protocol" not in await raw.upgrade(Sec_WebSocket_Protocol=None)
+    raw.frame(TEXT, b"hello")
+    assert await raw.read() == (TEXT, b"hello")
+
+
+@pytest.mark.parametrize("compression", ["deflate", None])
+async def test_another_librarys_client_talks_to_us_compressed_or_not(
+    open_door: Opener, compression: str | None
+) -> None:
+    door = await open_door()
+    offered = ["ocpp2.0.1", "ocpp1.6"]
+    async with websockets.connect(f"{door.url}/CP1", subprotocols=offered, compression=compression) as client:  # type: ignore[arg-type]
+        assert client.subprotocol == "ocpp2.0.1"
+        for text in ("short", "long " * 1000, "ä" * 300):
+            await client.send(text)
+            assert await client.recv() in (text, text.encode())
+        assert (client.protocol.extensions != []) == (compression is not None)
+
+
+async def test_our_client_talks_to_another_librarys_server() -> None:
+    async def echo(server: websockets.ServerConnection) -> None:
+        async for message in server:
+            await server.send(message)
+
+    async with websockets.serve(echo, "127.0.0.1", 0, subprotocols=["ocpp1.6"]) as server:  # type: ignore[list-item]
+        port = next(iter(server.sockets)).getsockname()[1]
+        receiver = Silent()
+        connection = await connect(f"ws://127.0.0.1:{port}/CP1", receiver, deflate=False)
+        assert connection.subprotocol == "ocpp1.6"
+        connection.send(b"x" * 5000)
+        await until(lambda: receiver.messages == [b"x" * 5000])
+        connection.close(1000, "done")
+        await connection.wait_closed()
+        assert receiver.end == (1000, "done")
+
+
+async def test_compressed_both_ways_between_our_own_ends(open_door: Opener) -> None:
+    receiver = Silent()
+    connection = await connect(f"{(await open_door()).url}/CP1", receiver, deflate=True)
+    connection.send(b"x" * 50_000)
+    await until(lambda: receiver.messages == [b"x" * 50_000])
+
+
+async def test_a_client_that_is_refused_learns_the_status(open_door: Opener) -> None:
+    door = await open_door()
+    with pytest.raises(HandshakeRefused) as caught:
+        await connect(f"{door.url}/nobody", Silent())
+    assert caught.value.status == 401
+    with pytest.raises(HandshakeRefused):
+        await connect(f"{door.url}/CP1", Silent(), subprotocols=["ocpp9"])
+
+
+async def test_a_client_without_a_server_raises_a_link_error(free_port: Callable[[], int]) -> None:
+    with pytest.raises(LinkError):
+        await connect(f"ws://127.0.0.1:{free_port()}/CP1", Silent(), timeout_s=5)
+
+
+async def test_a_cancelled_client_leaves_nothing_open(open_door: Opener) -> None:
+    door = await open_door()
+    task = asyncio.create_task(connect(f"{door.url}/CP1", Silent()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: not door.listening.connections)
+
+
+async def test_a_drain_says_restart_to_everyone_and_takes_no_new_ones(open_door: Opener) -> None:
+    door = await open_door()
+    receivers = [Silent() for _ in range(5)]
+    for n, receiver in enumerate(receivers):
+        await connect(f"{door.url}/{n}", receiver)
+    await door.listening.drain(0.1)
+    await until(lambda: all(receiver.end == (1012, "peer") for receiver in receivers))
+    with pytest.raises(LinkError):
+        await connect(f"{door.url}/new", Silent(), timeout_s=1)
