@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from evcore.gateway.store import Store
+
+Evcore = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -29,3 +33,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("may not mount a tmpfs")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def evcore() -> Evcore:
+    """evcore("check", "site.toml", cwd=...): runs the program, returns what it said and its exit code."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None, **more: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "evcore", *arguments]
+        environ = {**os.environ, "COLUMNS": "120", **(env or {})}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, **more)  # type: ignore[call-overload]
+
+    return run

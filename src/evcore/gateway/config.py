@@ -1,0 +1,230 @@
+"""A site's configuration: what may stand in `site.toml`, and what it means. examples/site.toml shows every key.
+
+`load(path)` reads the file; anything wrong is one ConfigError with the file, the key, what was expected and what stood
+there. Paths are relative to the file's own folder. Secrets: secret.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from evcore.errors import ConfigError
+from evcore.gateway.config_rules import problems
+from evcore.gateway.config_text import convert, read_toml
+from evcore.gateway.secret import Secret, read_secret
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=48)]
+# OCPP-J 1.6, 3.1.1 and OCPP 2.0.1 Part 4, 3.1.1: no colon, it would end the user name of HTTP basic authentication.
+StationId = Annotated[str, Meta(pattern=r"^[^:\x00-\x1f]+$", max_length=48)]
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: immutable, and a key that it does not know is an error."""
+
+
+class SiteTable(Table, frozen=True, kw_only=True):
+    """[site]. id: part of every MQTT topic and of every fact that leaves the site. name: for people."""
+
+    id: Name = "site"
+    name: str = ""
+
+
+class StoreTable(Table, frozen=True, kw_only=True):
+    """[store]. path: the database; its folder must exist."""
+
+    path: Path = Path("evcore.db")
+
+
+class ServerTls(Table, frozen=True, kw_only=True):
+    """A listener's TLS. client_ca: clients must show a certificate signed by it (OCPP security profile 3)."""
+
+    certificate: Path
+    key: Path
+    key_password: Secret | None = None
+    client_ca: Path | None = None
+
+
+class ClientTls(Table, frozen=True, kw_only=True):
+    """TLS towards a server. ca: whom to trust instead of the system's store; certificate, key: who we are."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    key_password: Secret | None = None
+
+
+class StationTable(Table, frozen=True, kw_only=True):
+    """[[ocpp.stations]]. id: the last part of the URL the station connects to. password: HTTP basic authentication."""
+
+    id: StationId
+    password: Secret | None = None
+
+
+class OcppTable(Table, frozen=True, kw_only=True):
+    """[[ocpp]]: a port that charging stations connect to. Only the stations named may, unless allow_unauthenticated."""
+
+    name: Name = "ocpp"
+    host: Text = "127.0.0.1"
+    port: Port = 9000
+    stations: tuple[StationTable, ...] = ()
+    allow_unauthenticated: bool = False
+    tls: ServerTls | None = None
+    heartbeat_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
+    call_timeout_s: Seconds = 30.0
+
+
+class ModbusTable(Table, frozen=True, kw_only=True):
+    """[[modbus]]: a meter. url: tcp://host[:port], rtu:///dev/tty...?baudrate=9600 or rtu+tcp://host:port. profile: a
+    name that evcore ships or the path of a TOML profile."""
+
+    name: Name
+    url: Text
+    profile: Text
+    unit: Annotated[int, Meta(ge=0, le=255)] = 1
+    period_s: Seconds = 1.0
+
+
+class CanTable(Table, frozen=True, kw_only=True):
+    """[[can]]: a bus to listen on. Decoded by a database (DBC, KCD, SYM, ARXML) or followed by an observer."""
+
+    name: Name
+    channel: Text
+    interface: Text = "socketcan"
+    bitrate: Annotated[int, Meta(ge=1, le=8_000_000)] | None = None
+    database: Path | None = None
+    observer: Literal["gbt27930", "chademo"] | None = None
+    vehicle: Name = "car"
+    station: str = ""
+    evse: Annotated[int, Meta(ge=0)] = 0
+
+
+class MqttTable(Table, frozen=True, kw_only=True):
+    """[[mqtt]]: a broker. url: mqtt://host[:port] or mqtts://host[:port]."""
+
+    name: Name = "mqtt"
+    url: Text = "mqtt://127.0.0.1:1883"
+    username: str | None = None
+    password: Secret | None = None
+    tls: ClientTls | None = None
+
+
+class HttpTable(Table, frozen=True, kw_only=True):
+    """[http]: REST, feed, metrics and dashboard on one port. api_keys: who may; needed on all but the loopback."""
+
+    name: Name = "http"
+    host: Text = "127.0.0.1"
+    port: Port = 8080
+    api_keys: tuple[Secret, ...] = ()
+    dashboard: bool = True
+    tls: ServerTls | None = None
+
+
+class TariffTable(Table, frozen=True, kw_only=True):
+    """[tariff]: what a session costs, in units of the currency. minor_digits: 2 where a cent is a hundredth."""
+
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    per_kwh: Decimal = Decimal(0)
+    per_minute: Decimal = Decimal(0)
+    per_session: Decimal = Decimal(0)
+    minor_digits: Annotated[int, Meta(ge=0, le=4)] = 2
+
+
+class TokenTable(Table, frozen=True, kw_only=True):
+    """[[tokens]]: who may charge. Written into the store at every start; more come by REST."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=36)]
+    status: Literal["Accepted", "Blocked"] = "Accepted"
+    expires: datetime | None = None
+    group: str | None = None
+    note: str = ""
+
+
+class PaymentTable(Table, frozen=True, kw_only=True):
+    """[[payments]]: a payment provider. webhook_secrets: more than one while a secret is being replaced."""
+
+    name: Name
+    url: Text
+    kind: Literal["generic"] = "generic"
+    api_key: Secret | None = None
+    webhook_secrets: Annotated[tuple[Secret, ...], Meta(min_length=1)]
+
+
+class LimitsTable(Table, frozen=True, kw_only=True):
+    """[limits]. drain_s: how long a stop may take. restart_max_s: the longest pause before a failed part is tried
+    again."""
+
+    drain_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    restart_max_s: Seconds = 60.0
+
+
+class Config(Table, frozen=True, kw_only=True):
+    """The whole file. file: where it came from, for messages; not a key of the file."""
+
+    site: SiteTable = SiteTable()
+    store: StoreTable = StoreTable()
+    ocpp: tuple[OcppTable, ...] = ()
+    modbus: tuple[ModbusTable, ...] = ()
+    can: tuple[CanTable, ...] = ()
+    mqtt: tuple[MqttTable, ...] = ()
+    http: HttpTable | None = None
+    tariff: TariffTable | None = None
+    tokens: tuple[TokenTable, ...] = ()
+    payments: tuple[PaymentTable, ...] = ()
+    limits: LimitsTable = LimitsTable()
+    file: str = "(config)"
+
+    def secrets(self) -> list[str | bytes]:
+        """Every secret of the configuration: for masking logs, nothing else."""
+        return [secret.reveal() for secret in _secrets(self)]
+
+
+def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in the file. Raises ConfigError: no file, no TOML, unknown key, wrong type, bad value."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(str(file), "", "a readable file", error.strerror or type(error).__name__) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(file), "", "UTF-8 text", f"byte {error.object[error.start]:#04x}") from None
+    return parse(text, file=str(file), base=file.resolve().parent, environ=environ)
+
+
+def parse(text: str, *, file: str, base: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in `text`. file: its name in messages. base: what paths are relative to. Raises ConfigError."""
+
+    def custom(kind: type, value: Any) -> Any:
+        if kind is Secret:
+            return read_secret(value, base, environ)
+        if kind is Path and isinstance(value, str) and value:
+            return base / value
+        raise ValueError(f"Expected `path`, got `{type(value).__name__}`")
+
+    config = convert(read_toml(text, file), Config, file, custom)
+    store = msgspec.structs.replace(config.store, path=base / config.store.path)  # the default is relative too
+    config = msgspec.structs.replace(config, store=store, file=file)
+    for key, expected, got in problems(config):
+        raise ConfigError(file, key, expected, got)
+    return config
+
+
+def _secrets(value: Any) -> Iterable[Secret]:
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _secrets(part)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _secrets(getattr(value, name))

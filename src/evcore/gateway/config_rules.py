@@ -1,0 +1,126 @@
+"""What no single key of a configuration can show: names used twice, missing files, listeners open to everyone."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from evcore.gateway.config import Config, OcppTable, ServerTls
+
+Problem = tuple[str, str, str]  # key, expected, got
+
+
+def is_loopback(host: str) -> bool:
+    """Is `host` reachable from this machine only?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def problems(config: Config) -> Iterable[Problem]:
+    """Everything wrong between the keys of `config`."""
+    yield from _twice(config)
+    for n, listener in enumerate(config.ocpp):
+        yield from _ocpp_problems(f"ocpp[{n}]", listener)
+    for n, meter in enumerate(config.modbus):
+        yield from _url_problems(f"modbus[{n}].url", meter.url, ("tcp", "rtu", "rtu+tcp"))
+    for n, bus in enumerate(config.can):
+        if (bus.database is None) == (bus.observer is None):
+            got = "neither" if bus.database is None else "both"
+            yield f"can[{n}]", "one of database and observer", got
+        yield from _missing(f"can[{n}].database", bus.database)
+    for n, broker in enumerate(config.mqtt):
+        yield from _url_problems(f"mqtt[{n}].url", broker.url, ("mqtt", "mqtts"))
+        if broker.tls is not None:
+            yield from _missing(f"mqtt[{n}].tls.ca", broker.tls.ca)
+            yield from _missing(f"mqtt[{n}].tls.certificate", broker.tls.certificate)
+            yield from _missing(f"mqtt[{n}].tls.key", broker.tls.key)
+    if config.http is not None:
+        if not config.http.api_keys and not is_loopback(config.http.host):
+            yield "http.api_keys", f"at least one key where others can connect ({config.http.host})", "none"
+        yield from _server_tls_problems("http.tls", config.http.tls)
+    for n, provider in enumerate(config.payments):
+        yield from _url_problems(f"payments[{n}].url", provider.url, ("https", "http"))
+    if not config.store.path.parent.is_dir():
+        yield "store.path", "a file in a folder that exists", str(config.store.path)
+    yield from _tariff_problems(config)
+    for n, token in enumerate(config.tokens):
+        if token.expires is not None and token.expires.tzinfo is None:
+            yield f"tokens[{n}].expires", "a time with its offset, like 2027-01-01T00:00:00Z", str(token.expires)
+
+
+def _twice(config: Config) -> Iterable[Problem]:
+    """Names that must be unique: of parts, of devices, of tokens."""
+    parts = [(f"ocpp[{n}].name", part.name) for n, part in enumerate(config.ocpp)]
+    parts += [(f"modbus[{n}].name", part.name) for n, part in enumerate(config.modbus)]
+    parts += [(f"can[{n}].name", part.name) for n, part in enumerate(config.can)]
+    parts += [(f"mqtt[{n}].name", part.name) for n, part in enumerate(config.mqtt)]
+    if config.http is not None:
+        parts.append(("http.name", config.http.name))
+    stations = [
+        (f"ocpp[{n}].stations[{m}].id", station.id)
+        for n, listener in enumerate(config.ocpp)
+        for m, station in enumerate(listener.stations)
+    ]
+    devices = [(f"modbus[{n}].name", part.name) for n, part in enumerate(config.modbus)]
+    tokens = [(f"tokens[{n}].id", token.id) for n, token in enumerate(config.tokens)]
+    payments = [(f"payments[{n}].name", provider.name) for n, provider in enumerate(config.payments)]
+    for group in (parts, stations + devices, tokens, payments):
+        first: dict[str, str] = {}
+        for key, name in group:
+            if name in first:
+                yield key, f"a name that {first[name]} does not have", name
+            first[name] = key
+
+
+def _ocpp_problems(key: str, listener: OcppTable) -> Iterable[Problem]:
+    yield from _server_tls_problems(f"{key}.tls", listener.tls)
+    if listener.allow_unauthenticated or is_loopback(listener.host):
+        return
+    by_certificate = listener.tls is not None and listener.tls.client_ca is not None
+    if not listener.stations and not by_certificate:
+        yield f"{key}.stations", f"the stations that may connect to {listener.host}", "none"
+    for m, station in enumerate(listener.stations):
+        if station.password is None and not by_certificate:
+            yield f"{key}.stations[{m}].password", "a password, or allow_unauthenticated = true", "none"
+
+
+def _server_tls_problems(key: str, tls: ServerTls | None) -> Iterable[Problem]:
+    if tls is not None:
+        yield from _missing(f"{key}.certificate", tls.certificate)
+        yield from _missing(f"{key}.key", tls.key)
+        yield from _missing(f"{key}.client_ca", tls.client_ca)
+
+
+def _missing(key: str, path: Path | None) -> Iterable[Problem]:
+    if path is not None and not path.is_file():
+        yield key, "a file", f"{path} (there is none)"
+
+
+def _url_problems(key: str, url: str, schemes: tuple[str, ...]) -> Iterable[Problem]:
+    expected = " or ".join(f"{scheme}://..." for scheme in schemes)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - the property raises where the port is no port
+    except ValueError as error:
+        yield key, expected, str(error)
+        return
+    if parts.scheme not in schemes or not (parts.hostname or parts.path.strip("/")):
+        yield key, expected, url.split("@")[-1]
+    elif "@" in parts.netloc:
+        yield key, "no user or password in the URL: they have keys of their own", "user:***@" + url.split("@")[-1]
+
+
+def _tariff_problems(config: Config) -> Iterable[Problem]:
+    if config.tariff is None:
+        return
+    for name in ("per_kwh", "per_minute", "per_session"):
+        price: Decimal = getattr(config.tariff, name)
+        if not price.is_finite() or price < 0:
+            yield f"tariff.{name}", "a price of 0 or more", str(price)
