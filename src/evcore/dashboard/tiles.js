@@ -18,13 +18,10 @@ export class ChargerTile {
     this.feed = feed;
     this.online = element("span");
     this.about = element("small");
+    const list = element("div");
     this.root = element("article", { class: "tile", "aria-label": `Charger ${id}` },
-      element("header", {}, element("h3", {}, id), this.online), this.about);
-    this.evses = new Keyed(this.root, (key) => new EvseRow(key, this));
-    // Keyed works on all children: the EVSEs get a parent of their own.
-    this.list = element("div");
-    this.root.append(this.list);
-    this.evses.parent = this.list;
+      element("header", {}, element("h3", {}, id), this.online), this.about, list);
+    this.evses = new Keyed(list, (key) => new EvseRow(key, this));
   }
 
   update(state, now) {
