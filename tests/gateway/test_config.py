@@ -113,9 +113,9 @@ def test_the_table_that_the_sample_leaves_out_is_right_too(tmp_path: Path) -> No
 
 
 def test_a_price_keeps_its_decimals_exactly(tmp_path: Path) -> None:
-    config = parse('[tariff]\ncurrency = "EUR"\nper_kwh = 0.1\nper_minute = "0.07"', file="f", base=tmp_path)
+    config = parse('[tariff]\ncurrency = "EUR"\nper_kwh = 0.1\nper_hour = "0.07"', file="f", base=tmp_path)
     assert config.tariff is not None
-    assert (config.tariff.per_kwh, config.tariff.per_minute) == (Decimal("0.1"), Decimal("0.07"))
+    assert (config.tariff.per_kwh, config.tariff.per_hour) == (Decimal("0.1"), Decimal("0.07"))
 
 
 @given(

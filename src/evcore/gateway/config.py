@@ -135,7 +135,7 @@ class TariffTable(Table, frozen=True, kw_only=True):
 
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     per_kwh: Decimal = Decimal(0)
-    per_minute: Decimal = Decimal(0)
+    per_hour: Decimal = Decimal(0)
     per_session: Decimal = Decimal(0)
     minor_digits: Annotated[int, Meta(ge=0, le=4)] = 2
 

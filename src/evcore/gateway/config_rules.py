@@ -120,7 +120,7 @@ def _url_problems(key: str, url: str, schemes: tuple[str, ...]) -> Iterable[Prob
 def _tariff_problems(config: Config) -> Iterable[Problem]:
     if config.tariff is None:
         return
-    for name in ("per_kwh", "per_minute", "per_session"):
+    for name in ("per_kwh", "per_hour", "per_session"):
         price: Decimal = getattr(config.tariff, name)
         if not price.is_finite() or price < 0:
             yield f"tariff.{name}", "a price of 0 or more", str(price)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evcore.sim.broker import EmbeddedBroker as EmbeddedBroker
+    from evcore.sim.clock import VirtualClock as VirtualClock
 
-_WHERE = {"EmbeddedBroker": "evcore.sim.broker"}
+_WHERE = {"EmbeddedBroker": "evcore.sim.broker", "VirtualClock": "evcore.sim.clock"}
 
 
 def __getattr__(name: str) -> Any:
