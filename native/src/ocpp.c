@@ -71,8 +71,8 @@ static ev_ocpp_status read_head(const uint8_t *data, const elements *all, unsign
     ev_ocpp_status type = EV_OCPP_ARITY, id = EV_OCPP_ARITY;
     if (all->count > 0) {
         const ev_span span = all->span[0];
-        const unsigned digit = span.len == 1 && data[span.at] >= '2' && data[span.at] <= '6' ? data[span.at] - '0' : 0u;
-        if (digit != 0 && (types >> digit & 1)) frame->type = digit;
+        const unsigned digit = span.len == 1 ? data[span.at] - (unsigned)'0' : 0u;
+        if (digit >= EV_OCPP_CALL && digit <= EV_OCPP_SEND && (types >> digit & 1)) frame->type = digit;
         type = frame->type != 0 ? EV_OCPP_OK : EV_OCPP_TYPE;
     }
     if (all->count > 1) {
