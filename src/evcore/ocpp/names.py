@@ -16,16 +16,17 @@ from typing import Any
 # capital of a run that small letters follow (certificateSNList: certificate, sn, list).
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z].)|(?<=[A-Za-z0-9])(?=[A-Z][a-z])")
 
-# Where the rule finds words that nobody would: the field names that the dataclasses of `ocpp` have.
+# Where the rule would cut a word that is one.
 _IRREGULAR = {
-    "ocppCSMSURL": "ocpp_csms_url",
+    "evMaxV2XEnergyRequest": "ev_max_v2x_energy_request",
+    "evMinV2XEnergyRequest": "ev_min_v2x_energy_request",
     "prioritizedEMAIDs": "prioritized_emaids",
 }
 
 
 def snake(wire: str) -> str:
     """The snake name of a wire name: `evseId` -> `evse_id`."""
-    return _IRREGULAR.get(wire) or _BOUNDARY.sub("_", wire.replace("V2X", "V2x").replace("V2G", "V2g")).lower()
+    return _IRREGULAR.get(wire) or _BOUNDARY.sub("_", wire).lower()
 
 
 class Shape:

@@ -33,6 +33,9 @@ class Schema:
         self.decimal = b'"multipleOf"' in text
         self._validator: Any = None
 
+    def __repr__(self) -> str:
+        return f"Schema({self.version!r}, {self.action!r})"
+
     @property
     def validator(self) -> Any:
         """A jsonschema validator, made once."""
