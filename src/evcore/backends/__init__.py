@@ -6,10 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evcore.backends.http import HttpBackend as HttpBackend
     from evcore.backends.mqtt import MqttBackend as MqttBackend
     from evcore.backends.mqtt_source import MqttSource as MqttSource
 
-_WHERE = {"MqttBackend": "evcore.backends.mqtt", "MqttSource": "evcore.backends.mqtt_source"}
+_WHERE = {
+    "HttpBackend": "evcore.backends.http",
+    "MqttBackend": "evcore.backends.mqtt",
+    "MqttSource": "evcore.backends.mqtt_source",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,36 @@
+"""JSON out, for REST and feed: whatever a device's answer holds is written, never refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+def _other(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_other)
+
+
+def encode(value: Any) -> bytes:
+    """UTF-8 JSON; NaN and infinities become null, half a surrogate pair a question mark, what has no form its text.
+
+    Raises RecursionError for a value that contains itself.
+    """
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_readable(value))
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_readable(key): _readable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(inner) for inner in value]
+    return value
