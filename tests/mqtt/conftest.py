@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -42,8 +44,11 @@ class Mosquitto:
 
     def start(self) -> Mosquitto:
         config = self.folder / f"mosquitto-{self.port}.conf"
-        # All settings of `lines` stand behind the listener, whose own they are.
-        config.write_text("\n".join(["per_listener_settings true", f"listener {self.port} 127.0.0.1", *self.lines, ""]))
+        # `lines` stand behind the listener, whose own they are. As root mosquitto would become a user who may not
+        # read the folder of the test.
+        user = pwd.getpwuid(os.getuid()).pw_name
+        top = [f"user {user}", "per_listener_settings true", f"listener {self.port} 127.0.0.1"]
+        config.write_text("\n".join([*top, *self.lines, ""]))
         self.process = subprocess.Popen(
             [self.program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

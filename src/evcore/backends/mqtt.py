@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ from paho.mqtt.client import MQTTMessage
 from evcore.backends.mqtt_commands import Commands
 from evcore.backends.mqtt_delay import Delay, DelaySummary
 from evcore.backends.mqtt_facts import Facts
+from evcore.backends.mqtt_leftovers import Leftovers
 from evcore.backends.mqtt_loop import BrokerRefused, Connection, Options, connect
 from evcore.backends.mqtt_publisher import Message, Publisher
 from evcore.backends.mqtt_source import MqttSource
@@ -31,17 +33,29 @@ _YIELD_EVERY = 200
 _log = logging.getLogger("evcore.mqtt")
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What lives as long as one `run`."""
+
+    hub: Hub
+    publisher: Publisher
+    commands: Commands
+    facts: Facts | None
+    leftovers: Leftovers
+
+
 class MqttBackend:
     """One broker. Runs on the event loop without threads, reconnects by itself, and nothing it does can stop the site.
 
     url: mqtt://host[:port] or mqtts://host[:port]. site_id, node: the topics' root and this gateway below it (default:
     the host's name); a node id must be in use once, since a broker hangs up on the older of two equal clients.
-    outbox: facts that must arrive; without it events come from the hub and do not survive a restart. sources: topics of
-    other devices to take in as samples. tls: own SSLContext (default for mqtts: the system's certificates). protocol:
-    "auto" is MQTT 5, or 3.1.1 where the broker does not know 5. window: QoS 1 messages at once. expiry_s: a sample that
-    a reader has not taken for so long is dropped by the broker (MQTT 5). ring: samples kept while the broker is away,
-    the oldest go first. timeout_s: for each of address, TCP, TLS and CONNACK. retry_s: shortest and longest pause
-    between attempts; refused_retry_s: the pause after wrong credentials. Raises ConfigError.
+    outbox: facts that must arrive; outbox_kinds: how the kinds begin that it tells of. All other events come from the
+    hub and do not survive a restart. sources: topics of other devices to take in as samples. tls: own SSLContext
+    (default for mqtts: the system's certificates). protocol: "auto" is MQTT 5, or 3.1.1 where the broker does not know
+    5. window: QoS 1 messages at once. expiry_s: a sample that a reader has not taken for so long is dropped by the
+    broker (MQTT 5). ring: samples kept while the broker is away, the oldest go first. timeout_s: for each of address,
+    TCP, TLS and CONNACK. retry_s: shortest and longest pause between attempts; refused_retry_s: the pause after wrong
+    credentials. Raises ConfigError.
 
     connected: set while the broker has us.
     """
@@ -53,6 +67,7 @@ class MqttBackend:
         site_id: str = "site",
         node: str = "",
         outbox: Outbox | None = None,
+        outbox_kinds: Sequence[str] = ("session.",),
         sources: Sequence[MqttSource] = (),
         name: str = "mqtt",
         username: str | None = None,
@@ -81,7 +96,7 @@ class MqttBackend:
         self._options.will = (self.topics.status, b"offline")
         self._retry_s, self._refused_retry_s = retry_s, refused_retry_s
         self._window, self._expiry_s, self._ring = window, expiry_s, ring
-        self._outbox = outbox
+        self._outbox, self._outbox_kinds = outbox, tuple(outbox_kinds)
         self._sources: dict[str, list[MqttSource]] = {}
         for source in sources:
             if source.topic.startswith(self.topics.root + "/"):
@@ -108,7 +123,7 @@ class MqttBackend:
             window=self._window,
             expiry_s=self._expiry_s,
             ring=self._ring,
-            facts_elsewhere=self._outbox is not None,
+            told_elsewhere=() if self._outbox is None else self._outbox_kinds,
         )
         facts = None
         if self._outbox is not None:
@@ -119,7 +134,8 @@ class MqttBackend:
         try:
             async with asyncio.TaskGroup() as group:
                 commands = Commands(hub, self.topics, publisher, group)
-                group.create_task(self._stay_connected(hub, publisher, facts, commands), name=f"{self.name} connection")
+                run = _Run(hub, publisher, commands, facts, Leftovers(hub, self.topics, self._node, publisher))
+                group.create_task(self._stay_connected(run), name=f"{self.name} connection")
                 while True:
                     publisher.take(await feed.get())
                     taken += 1
@@ -132,47 +148,47 @@ class MqttBackend:
             feed.close()
             self._tell(hub, "stopped", "")
 
-    async def _stay_connected(self, hub: Hub, publisher: Publisher, facts: Facts | None, commands: Commands) -> None:
+    async def _stay_connected(self, run: _Run) -> None:
         shortest, longest = self._retry_s
         pause = shortest
         while True:
             began = time.monotonic()
             try:
                 connection = await connect(self._options)
-                reason = await self._serve(hub, connection, publisher, facts, commands)
+                reason = await self._serve(run, connection)
                 this_pause = pause
             except BrokerRefused as error:
                 reason, this_pause = f"refused: {error}", self._refused_retry_s
             except LinkError as error:
                 reason, this_pause = str(error), pause
-            self._tell(hub, "down", reason)
+            self._tell(run.hub, "down", reason)
             if time.monotonic() - began > longest:
-                pause = shortest
+                pause = this_pause = shortest
             # Jitter: many gateways lose one broker at the same moment.
             await asyncio.sleep(this_pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, longest)
 
-    async def _serve(
-        self, hub: Hub, connection: Connection, publisher: Publisher, facts: Facts | None, commands: Commands
-    ) -> str:
+    async def _serve(self, run: _Run, connection: Connection) -> str:
         """Until the connection is lost; the reason."""
-        connection.on_message = lambda message: self._receive(hub, commands, message)
-        publisher.attach(connection)
-        publisher.add(Message(self.topics.status, b"online", retain=True))
+        connection.on_message = lambda message: self._receive(run, message)
+        run.publisher.attach(connection)
+        run.publisher.add(Message(self.topics.status, b"online", retain=True))
         connection.subscribe([self.topics.commands], retained=False)
         if self._sources:
             connection.subscribe(self._sources)
-        delivery = None if facts is None else asyncio.create_task(facts.deliver(), name=f"{self.name} facts")
-        self._tell(hub, "up", f"{self._options.host}:{self._options.port}, MQTT {connection.version}")
+        beside = [asyncio.create_task(run.leftovers.sweep(connection), name=f"{self.name} leftovers")]
+        if run.facts is not None:
+            beside.append(asyncio.create_task(run.facts.deliver(), name=f"{self.name} facts"))
+        self._tell(run.hub, "up", f"{self._options.host}:{self._options.port}, MQTT {connection.version}")
         self.connected.set()
         try:
             return await connection.wait_lost()
         finally:
             self.connected.clear()
-            publisher.detach()
-            if delivery is not None:
-                delivery.cancel()
-                await asyncio.wait([delivery])
+            run.publisher.detach()
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await self._say_offline(connection)
             connection.close()
 
@@ -186,8 +202,8 @@ class MqttBackend:
             async with asyncio.timeout(1.0):
                 await heard.wait()
 
-    def _receive(self, hub: Hub, commands: Commands, message: MQTTMessage) -> None:
-        traffic = hub.traffic("mqtt")
+    def _receive(self, run: _Run, message: MQTTMessage) -> None:
+        traffic = run.hub.traffic("mqtt")
         traffic.received += 1
         try:
             topic = message.topic
@@ -196,16 +212,16 @@ class MqttBackend:
             return
         sources = self._sources.get(topic)
         if sources is None:
-            if not commands.receive(message):
-                hub.count("evcore_mqtt_ignored_total")
+            if not run.commands.receive(message) and not run.leftovers.receive(message):
+                run.hub.count("evcore_mqtt_ignored_total")
             return
         now = time.time_ns()
         for source in sources:
             try:
-                hub.publish(source.sample(bytes(message.payload), now))
+                run.hub.publish(source.sample(bytes(message.payload), now))
             except PayloadError as error:
                 traffic.errors += 1
-                hub.count("evcore_mqtt_refused_total", reason="source")
+                run.hub.count("evcore_mqtt_refused_total", reason="source")
                 _log.debug("%s: %s", topic, error)
 
     def _tell(self, hub: Hub, state: Literal["starting", "up", "down", "stopped"], detail: str) -> None:

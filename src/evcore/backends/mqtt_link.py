@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,6 +18,15 @@ from evcore.errors import LinkError
 
 _READ = 65536
 _WRITE = 65536
+
+
+def why(error: OSError | UnicodeError) -> str:
+    """The reason in the system's words; asyncio and ssl put others into strerror."""
+    if isinstance(error, UnicodeError) or not error.errno:
+        return str(error)
+    if isinstance(error, socket.gaierror | ssl.SSLError):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 class Link:
@@ -42,7 +52,7 @@ class Link:
     @property
     def end(self) -> str:
         """Why nothing more comes, "" while something may."""
-        return "" if self._end is None else self._end.strerror or str(self._end)
+        return "" if self._end is None else why(self._end)
 
     @property
     def unread(self) -> bool:
@@ -117,8 +127,8 @@ async def open_link(host: str, port: int, tls: ssl.SSLContext | None, timeout: f
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except TimeoutError:
         raise LinkError(f"{host}: no address within {timeout:g} s") from None
-    except OSError as error:
-        raise LinkError(f"{host}: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:
+        raise LinkError(f"{host}: {why(error)}") from error
     reason = "no address"
     for family, kind, protocol, _, address in found[:4]:
         sock = socket.socket(family, kind, protocol)
@@ -137,7 +147,7 @@ async def open_link(host: str, port: int, tls: ssl.SSLContext | None, timeout: f
         except ssl.SSLError as error:
             reason = f"TLS: {error.reason or error}"
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = why(error)
         except BaseException:
             sock.close()
             raise

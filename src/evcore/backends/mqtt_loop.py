@@ -21,7 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from evcore.backends.mqtt_link import Link, open_link
+from evcore.backends.mqtt_link import Link, open_link, why
 from evcore.errors import LinkError, RefusedError
 
 # MQTT 5.0, 3.2.2.2 (paho gives the CONNACK codes of 3.1.1 the same names): the broker knows us and says no. Asking
@@ -111,8 +111,11 @@ class Connection:
         return len(self._in_flight)
 
     def telemetry_head(self, topic: str, expiry_s: int) -> bytes:
-        """What stands before the payload of a QoS 0 PUBLISH, for `publish_telemetry` (MQTT 5.0, 3.3.2)."""
+        """What stands before the payload of a QoS 0 PUBLISH, for `publish_telemetry` (MQTT 5.0, 3.3.2). Raises
+        ValueError (topic too long)."""
         encoded = topic.encode()
+        if len(encoded) > 65535:
+            raise ValueError(f"topic: expected at most 65535 bytes, got {len(encoded)}")
         head = struct.pack("!H", len(encoded)) + encoded
         return head + struct.pack("!BBI", 5, 2, expiry_s) if self._five else head
 
@@ -145,7 +148,11 @@ class Connection:
         if correlation is not None and self._five:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = correlation
-        info = self._client.publish(topic, payload, 1, retain and self.retains, properties)
+        try:
+            info = self._client.publish(topic, payload, 1, retain and self.retains, properties)
+        except ValueError as error:
+            done(RefusedError(f"no topic: {error}"))
+            return
         self._in_flight[info.mid] = _InFlight(time.monotonic(), done)
         if info.rc != 0:
             self._end(f"paho: {info.rc.name}")
@@ -197,7 +204,9 @@ class Connection:
         client.on_socket_close = lambda *_: self._unwatch()
         client.on_socket_register_write = lambda *_: self.flush_soon()
         client.on_connect = lambda _, __, ___, reason, properties: self._on_connack(reason, properties)
-        client.on_disconnect = lambda _, __, ___, reason, ____: self._end(self._link.end or str(reason))
+        client.on_disconnect = lambda _, __, flags, reason, ____: self._end(
+            str(reason) if flags.is_disconnect_packet_from_server else self._link.end or str(reason)
+        )
         client.on_publish = lambda _, __, mid, reason, ___: self._on_puback(mid, reason)
         client.on_subscribe = lambda _, __, ___, reasons, ____: self._on_suback(reasons)
         client.on_message = lambda _, __, message: self.on_message(message)
@@ -287,7 +296,7 @@ class Connection:
                 self._client.loop_write()
                 empty = self._link.flush()
         except OSError as error:
-            self._end(error.strerror or str(error))
+            self._end(why(error))
             return
         if empty:
             self.on_written()
@@ -347,7 +356,11 @@ async def connect(options: Options) -> Connection:
 
 async def _connect(options: Options, version: Literal["5", "3.1.1"]) -> Connection:
     link = await open_link(options.host, options.port, options.tls, options.timeout_s)
-    connection = Connection(options, version, link)
+    try:
+        connection = Connection(options, version, link)
+    except BaseException:
+        link.close()
+        raise
     try:
         await connection.handshake()
     except BaseException:

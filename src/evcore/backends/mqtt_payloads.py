@@ -45,17 +45,34 @@ def event_payload(event: Event) -> bytes:
 
 
 def fact_payload(fact: Fact) -> bytes:
-    """`fact`: its number, the same when it is told again, so that a reader can drop the repeat."""
-    return _encode({**fact.body, "fact": fact.id})
+    """As an event, with `data` = what it tells (a session) and `fact` = its number: the same when it is told again, so
+    that a reader can drop the repeat."""
+    body = {
+        "source": fact_source(fact),
+        "kind": fact.kind,
+        "evse": fact.body.get("evse", 0),
+        "session": fact.order_key,
+        "data": fact.body,
+        "fact": fact.id,
+    }
+    return _encode(body)
 
 
 def fact_source(fact: Fact) -> str:
     """The station that a fact is about."""
-    for name in ("source", "station"):
-        value = fact.body.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return fact.order_key
+    station = fact.body.get("station")
+    return station if isinstance(station, str) and station else fact.order_key
+
+
+def leftover(payload: bytes, node: str) -> bytes | None:
+    """The retained `status` of a station that this node left as online: the same, offline. None for any other."""
+    try:
+        body = orjson.loads(payload)
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or body.get("node") != node or body.get("online") is not True:
+        return None
+    return _encode({**body, "online": False})
 
 
 def answer_payload(id: str, answer: Answer) -> bytes:

@@ -35,16 +35,16 @@ class Publisher:
 
     Answers and facts (`add`) go first, then events in order, then states (the latest of each topic), all QoS 1 within
     the broker's window. Telemetry is QoS 0 and goes at once, or waits in a ring whose oldest are dropped.
-    facts_elsewhere: the outbox tells of sessions and payments, so the hub's events of them are not told again.
+    told_elsewhere: events of a kind that begins so are the outbox's to tell.
     """
 
     def __init__(
         self, hub: Hub, topics: Topics, node: str, delay: Delay, *, window: int, expiry_s: int, ring: int,
-        facts_elsewhere: bool,
+        told_elsewhere: tuple[str, ...],
     ) -> None:  # fmt: skip
         self._hub, self._topics, self._node, self._delay = hub, topics, node, delay
         self._traffic = hub.traffic("mqtt")
-        self._window, self._expiry_s, self._facts_elsewhere = window, expiry_s, facts_elsewhere
+        self._window, self._expiry_s, self._told_elsewhere = window, expiry_s, told_elsewhere
         self._connection: Connection | None = None
         self._messages: deque[Message] = deque()
         self._events: deque[Event] = deque()
@@ -82,7 +82,7 @@ class Publisher:
             self._take_sample(item)
             return
         if isinstance(item, Event):
-            if self._facts_elsewhere and item.kind.startswith(("session.", "payment.")):
+            if item.kind.startswith(self._told_elsewhere):
                 return
             if len(self._events) >= _EVENTS:
                 self._events.popleft()
@@ -135,7 +135,12 @@ class Publisher:
         if head is None:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
-            head = self._heads[key] = connection.telemetry_head(self._topics.sample(sample), self._expiry_s)
+            try:
+                head = connection.telemetry_head(self._topics.sample(sample), self._expiry_s)
+            except ValueError:
+                self._traffic.errors += 1
+                return
+            self._heads[key] = head
         connection.publish_telemetry(head, sample_payload(sample, held_back=held_back))
         self._traffic.sent += 1
 

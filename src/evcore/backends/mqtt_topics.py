@@ -5,6 +5,7 @@ The root is `evcore/v1/SITE`. Renaming a topic or a payload field breaks a clien
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import quote, unquote
 
 from evcore.model import Evse, Health, Meter, Sample, Session, Station, Vehicle
@@ -62,6 +63,16 @@ class Topics:
         if len(levels) != 3 or levels[1] != "cmd":
             return None
         return decode_id(levels[0]), decode_id(levels[2])
+
+    def parse_status(self, topic: str) -> str | None:
+        """The id of a topic that `all_status` matches; None for any other, and for one that is not of our making."""
+        if not topic.startswith(self.root + "/") or not topic.endswith("/status"):
+            return None
+        level = topic[len(self.root) + 1 : -len("/status")]
+        with contextlib.suppress(ValueError):
+            if "/" not in level:
+                return decode_id(level)
+        return None
 
     def may_answer_to(self, topic: str) -> bool:
         """May an asker have its answer there? Not where it would pass for a command or a state of ours: the gateway
