@@ -82,6 +82,7 @@ cdef extern from "evcore/modbus.h" nogil:
 # In the order of ev_modbus_status and ev_modbus_type.
 cdef tuple REASONS = ("", "", "", "length", "crc", "unit", "function", "count", "echo", "transaction", "protocol")
 TYPES = ("int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string", "bits")
+Value = int | float | str | bool | None  # what a point decodes to
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 cdef tuple WORDS = (1, 1, 2, 2, 4, 4, 2, 4, 0, 1)
 

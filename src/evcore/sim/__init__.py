@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evcore.sim.broker import EmbeddedBroker as EmbeddedBroker
     from evcore.sim.clock import VirtualClock as VirtualClock
+    from evcore.sim.meter import SimMeter as SimMeter
 
-_WHERE = {"EmbeddedBroker": "evcore.sim.broker", "VirtualClock": "evcore.sim.clock"}
+_WHERE = {
+    "EmbeddedBroker": "evcore.sim.broker",
+    "SimMeter": "evcore.sim.meter",
+    "VirtualClock": "evcore.sim.clock",
+}
 
 
 def __getattr__(name: str) -> Any:
