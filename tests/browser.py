@@ -68,14 +68,18 @@ class Page:
 
     async def until(self, expression: str, seconds: float = 20.0) -> Any:
         """The first true value of the expression."""
-        value = None
+        wrong = ""
         try:
             async with asyncio.timeout(seconds):
-                while not (value := await self.js(expression)):
+                while True:
+                    try:
+                        if value := await self.js(expression):
+                            return value
+                    except RuntimeError as error:  # the page is not there yet
+                        wrong = str(error)
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise TimeoutError(f"never true: {expression}; the page says: {self.errors}") from None
-        return value
+            raise TimeoutError(f"never true: {expression}; {wrong}; the page says: {self.errors}") from None
 
     async def press(self, key: str) -> None:
         """One key, as from a keyboard: "Tab", "Enter"."""

@@ -24,6 +24,12 @@ export class Series {
     const oldest = now - this.seconds * 1000;
     while (this.points.length > 2 && this.points[1][0] < oldest) this.points.shift();
   }
+
+  // How much time the chart shows: what there is, at least one minute.
+  window(now) {
+    const age = this.points.length ? (now - this.points[0][0]) / 1000 : 0;
+    return Math.min(this.seconds, Math.max(60, age));
+  }
 }
 
 export class Chart {
@@ -39,7 +45,8 @@ export class Chart {
   }
 
   draw(now = Date.now()) {
-    const { points, seconds } = this.series;
+    const { points } = this.series;
+    const seconds = this.series.window(now);
     const top = Math.max(1000, ...points.map((point) => point[1])) * 1.1;
     const x = (at) => WIDTH * (1 - (now - at) / (seconds * 1000));
     const y = (value) => HEIGHT - (HEIGHT - 4) * (Math.max(0, value) / top) - 1;

@@ -47,7 +47,7 @@ class EvseRow {
     this.power = element("span", { class: "big" });
     this.session = element("small");
     this.fault = element("span", { class: "bad" });
-    this.token = element("input", { "aria-label": `Token for ${name}`, value: "DASHBOARD", maxlength: 20, autocomplete: "off" });
+    this.token = element("input", { "aria-label": `Token for ${name}`, placeholder: "token", required: true, maxlength: 36, autocomplete: "off", spellcheck: "false" });
     this.start = element("button", { class: "start", type: "submit", "aria-label": `Start ${name}` }, "Start");
     this.stop = element("button", { class: "stop", type: "button", "aria-label": `Stop ${name}`, onclick: () => this.send("stop") }, "Stop");
     this.answer = element("output", { "aria-live": "polite" });
@@ -100,6 +100,15 @@ class EvseRow {
   }
 }
 
+const UNITS = { v: "V", a: "A", w: "W", kwh: "kWh", wh: "Wh", ah: "Ah", c: "°C", percent: "%", min: "min" };
+
+// "max_voltage_v", 426.1 -> ["max voltage", "426.1 V"]
+function limit(name, value) {
+  const words = name.split("_");
+  const unit = UNITS[words.at(-1)];
+  return unit ? [words.slice(0, -1).join(" "), `${number(value)} ${unit}`] : [words.join(" "), number(value)];
+}
+
 const CAR = { SoC: "State of charge", Voltage: "Voltage", "Current.Import": "Current", "Power.Active.Import": "Power", Temperature: "Temperature" };
 
 export class VehicleTile {
@@ -123,7 +132,7 @@ export class VehicleTile {
     show(this.soc, soc !== undefined);
     if (soc) this.soc.value = soc[1].value;
     const rows = values.map(([, value]) => [CAR[value.measurand] ?? value.measurand, sample(value)]);
-    for (const [name, value] of Object.entries(car.limits ?? {})) rows.push([name.replaceAll("_", " "), number(value)]);
+    for (const [name, value] of Object.entries(car.limits ?? {})) rows.push(limit(name, value));
     this.list.update(rows);
   }
 }
