@@ -130,7 +130,12 @@ _FIRST: Step = (
     "CREATE INDEX outbox_dead ON outbox (destination, id) WHERE state = 'dead'",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, payment_store.STEP)
+_LISTS: Step = (
+    "CREATE INDEX records_in_conflict ON records (received_ns) WHERE conflict = 1",
+    "CREATE INDEX sessions_by_station ON sessions (station, started_ns, n)",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, payment_store.STEP, _LISTS)
 
 
 class LayoutError(Exception):

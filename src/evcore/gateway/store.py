@@ -144,6 +144,14 @@ class Store:
         self._signals.setdefault(name, []).append(event)
         return event
 
+    def free_bytes(self) -> int:
+        """What an ordinary user may still write to the file system of the file; 0 where that is not to be had."""
+        try:
+            disk = os.statvfs(self.path)
+        except OSError:
+            return 0
+        return disk.f_bavail * disk.f_frsize
+
     async def _ask(self, work: Work[T], writes: bool, wakes: str) -> T:
         await self._room.acquire()  # given back by _deliver
         if not self._open:
