@@ -3,49 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 
-from evcore.model import Answer, Authorization, Command, Event, Item, Recorded, Session, SessionRecord
+from evcore.model import Answer, Authorization, Command, Event, Item, Payment, Recorded, Session, SessionRecord
 from evcore.ports import CommandHandler, Traffic
+
+_OVER: dict[type, set[str]] = {Session: {"ended"}, Payment: {"captured", "voided", "failed"}}
 
 
 class LocalSubscription:
-    """See `ports.Subscription`. States and samples wait in a dict by key, so a slow consumer sees the latest; events
-    in a deque."""
+    """See `ports.Subscription`. In the order of publishing; a state or sample that is waiting already keeps its place
+    and takes the new value. So an event never overtakes the state of its subject, and no flood of samples holds an
+    event back."""
 
     def __init__(self, hub: LocalHub, kinds: tuple[type, ...], limit: int) -> None:
         self.dropped = 0
         self._hub, self._kinds, self._limit = hub, kinds, limit
-        self._latest: dict[str, Item] = {}
-        self._events: deque[Event] = deque()
+        self._latest: OrderedDict[str, tuple[int, Item]] = OrderedDict()
+        self._events: deque[tuple[int, Event]] = deque()
+        self._count = 0  # of what was offered: its place in the order
         self._ready = asyncio.Event()
 
     def offer(self, item: Item) -> None:
         if self._kinds and not isinstance(item, self._kinds):
             return
+        self._count += 1
         if isinstance(item, Event):
             if len(self._events) >= self._limit:
                 self._events.popleft()
                 self.dropped += 1
-            self._events.append(item)
+            self._events.append((self._count, item))
         else:
             key = item.key
-            if key not in self._latest and len(self._latest) >= self._limit:
-                self._latest.pop(next(iter(self._latest)))
+            waiting = self._latest.get(key)
+            if waiting is None and len(self._latest) >= self._limit:
+                self._latest.popitem(last=False)
                 self.dropped += 1
-            self._latest[key] = item
+            self._latest[key] = (self._count if waiting is None else waiting[0]), item
         self._ready.set()
 
     async def get(self) -> Item:
-        """The next item; states before events, so that an event's subject is known when it arrives."""
+        """The next item."""
         while not self._latest and not self._events:
             self._ready.clear()
             await self._ready.wait()
-        if self._latest:
-            return self._latest.pop(next(iter(self._latest)))
-        return self._events.popleft()
+        if not self._events:
+            return self._latest.popitem(last=False)[1][1]
+        if self._latest and next(iter(self._latest.values()))[0] < self._events[0][0]:
+            return self._latest.popitem(last=False)[1][1]
+        return self._events.popleft()[1]
 
     async def __aiter__(self) -> AsyncIterator[Item]:
         while True:
@@ -56,23 +64,35 @@ class LocalSubscription:
 
 
 class LocalHub:
-    """See `ports.Hub`. on_item: called with every item, before any subscriber."""
+    """See `ports.Hub`. on_item: called with every item, before any subscriber. over: ended sessions (and payments)
+    whose last state is kept; older ones are forgotten, since every session has a key of its own."""
 
-    def __init__(self, on_item: Callable[[Item], None] | None = None) -> None:
-        self._on_item = on_item
+    def __init__(self, on_item: Callable[[Item], None] | None = None, *, over: int = 200) -> None:
+        self._on_item, self._keep_over = on_item, over
         self._last: dict[str, Item] = {}
+        self._over: OrderedDict[str, None] = OrderedDict()
         self._subscriptions: list[LocalSubscription] = []
-        self._handlers: dict[str, CommandHandler] = {}
+        self._handlers: dict[str, tuple[object, CommandHandler]] = {}
         self._traffic: dict[str, Traffic] = {}
         self._counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
     def publish(self, item: Item) -> None:
         if not isinstance(item, Event):
             self._last[item.key] = item
+            if isinstance(item, Session | Payment):
+                self._forget_old(item)
         if self._on_item is not None:
             self._on_item(item)
         for subscription in self._subscriptions:
             subscription.offer(item)
+
+    def _forget_old(self, item: Session | Payment) -> None:
+        self._over.pop(item.key, None)
+        if item.state not in _OVER[type(item)]:
+            return
+        self._over[item.key] = None
+        if len(self._over) > self._keep_over:
+            del self._last[self._over.popitem(last=False)[0]]
 
     def last(self, key: str) -> Item | None:
         return self._last.get(key)
@@ -90,16 +110,17 @@ class LocalHub:
             self._subscriptions.remove(subscription)
 
     def serve(self, target: str, handler: CommandHandler) -> Callable[[], None]:
-        self._handlers[target] = handler
+        registration = object()  # the same handler may be registered twice
+        self._handlers[target] = registration, handler
 
         def release() -> None:
-            if self._handlers.get(target) is handler:
+            if self._handlers.get(target, (None,))[0] is registration:
                 del self._handlers[target]
 
         return release
 
     async def command(self, command: Command, timeout: float = 35.0) -> Answer:
-        handler = self._handlers.get(command.target)
+        _, handler = self._handlers.get(command.target, (None, None))
         if handler is None:
             return Answer("Offline", False, f"{command.target} is not connected")
         try:
