@@ -1,0 +1,215 @@
+"""What the CSMS knows of one station, whatever version it speaks: its state in the model, published when it changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from evcore.errors import CallError, CallTimeout, LinkError, MessageError, StoreError
+from evcore.model import Answer, Command, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
+from evcore.ocpp.times import parse_time
+from evcore.ports import Hub, Ledger
+
+_QUIET_NS = 1_000_000_000  # between two events about broken messages of one station
+
+Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+
+
+class Dialect(Protocol):
+    """One version's words: answers the station's CALLs, makes CALLs of commands."""
+
+    def handle(self, called: Any) -> Any: ...
+    async def command(self, command: Command) -> Answer: ...
+
+
+@dataclass(slots=True)
+class Services:
+    """What all stations of a server share. registered: identities whose BootNotification was accepted."""
+
+    name: str
+    hub: Hub
+    ledger: Ledger
+    heartbeat_s: int
+    register: Callable[[Station], str]
+
+
+@dataclass(slots=True)
+class ChargerState:
+    """One identity, across its connections. generation: of the connection that serves; an older one changes nothing."""
+
+    services: Services
+    station: Station
+    generation: int = 0
+    registered: bool = False
+    evses: dict[int, Evse] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)  # active, by OCPP's transaction id
+    _last_complaint_ns: int = -_QUIET_NS
+
+    @property
+    def id(self) -> str:
+        return self.station.id
+
+    @property
+    def hub(self) -> Hub:
+        return self.services.hub
+
+    # Station
+
+    def update(self, **changes: Any) -> None:
+        """Change the station and publish it."""
+        self.station = replace(self.station, last_seen_ns=time.time_ns(), **changes)
+        self.hub.publish(self.station)
+
+    def boot(self, **identity: str) -> str:
+        """A BootNotification: the registration status that answers it."""
+        self.update(**identity)
+        status = self.services.register(self.station)
+        self.registered = status == "Accepted"
+        self.event("station.booted", text=status, data=dict(identity) | {"status": status})
+        return status
+
+    def event(
+        self,
+        kind: str,
+        *,
+        evse: int = 0,
+        session: str | None = None,
+        severity: Literal["info", "warning", "error"] = "info",
+        text: str = "",
+        data: Mapping[str, Any] | None = None,
+        time_ns: int | None = None,
+    ) -> None:
+        when = time.time_ns() if time_ns is None else time_ns
+        self.hub.publish(Event(self.id, kind, when, evse, session, severity, text[:500], data or {}))
+
+    def complain(self, reason: str, detail: str, action: str | None = None) -> None:
+        """Count a broken message; tell of it, at most once a second."""
+        self.hub.count("evcore_ocpp_errors_total", reason=reason)
+        now = time.monotonic_ns()
+        if now - self._last_complaint_ns >= _QUIET_NS:
+            self._last_complaint_ns = now
+            self.event("protocol.error", severity="warning", text=f"{reason}: {detail}", data={"action": action or ""})
+
+    def time_of(self, text: str | None) -> int:
+        """A message's own time; now where it is none, for a record with a broken time is still a record."""
+        if text is not None:
+            try:
+                return parse_time(text)
+            except ValueError:
+                self.complain("time", text[:40])
+        return time.time_ns()
+
+    # EVSEs
+
+    def set_evse(self, evse: int, **changes: Any) -> None:
+        """Change an EVSE and publish it; tells of faults that come and go."""
+        known = self.evses.get(evse)
+        before = known or Evse(self.id, evse, "Available")
+        after = replace(before, **changes)
+        if after == known:
+            return
+        self.evses[evse] = after
+        self.hub.publish(after)
+        if after.fault != before.fault and before.fault:
+            self.event("fault.cleared", evse=evse, text=before.fault)
+        if after.fault != before.fault and after.fault:
+            self.event("fault.raised", evse=evse, severity="error", text=after.fault)
+
+    def session_on(self, evse: int) -> Session | None:
+        return next((session for session in self.sessions.values() if session.evse == evse), None)
+
+    def find_session(self, id: str) -> Session | None:
+        """An active session by our id, or by OCPP's."""
+        for session in self.sessions.values():
+            if session.id == id:
+                return session
+        known = self.hub.last(f"session/{id}")
+        if isinstance(known, Session) and known.station == self.id:
+            return known
+        return self.sessions.get(id)
+
+    # Records
+
+    async def record(self, record: SessionRecord) -> Recorded:
+        """Commit, publish, then return: what the station is answered is on disk. Raises CallError InternalError: it is
+        not, and the station keeps its record."""
+        try:
+            recorded = await self.services.ledger.record(record)
+        except StoreError as error:
+            self.hub.count("evcore_ocpp_errors_total", reason="store")
+            self.event("store.failed", evse=record.evse, severity="error", text=str(error))
+            raise CallError("InternalError", "the record could not be stored") from error
+        session = recorded.session
+        for sample in record.samples:
+            self.publish(sample, session.id)
+        self._follow(session)
+        self.hub.publish(session)
+        if not recorded.duplicate and record.kind != "update":
+            kind = "session.started" if record.kind == "start" else "session.ended"
+            data: dict[str, Any] = {"token": session.token or "", "transaction_id": session.transaction_id}
+            if record.kind == "end":
+                data |= {"energy_wh": session.energy_wh, "reason": session.reason or ""}
+            self.event(kind, evse=session.evse, session=session.id, data=data, time_ns=record.time_ns)
+        return recorded
+
+    def publish(self, sample: Sample, session: str | None = None) -> None:
+        self.hub.publish(sample if session is None else replace(sample, session=session))
+
+    def _follow(self, session: Session) -> None:
+        if session.state == "active":
+            self.sessions[session.transaction_id] = session
+            if session.evse:
+                known = self.evses.get(session.evse)
+                if known is None or known.session != session.id:
+                    self.set_evse(session.evse, session=session.id)
+            return
+        self.sessions.pop(session.transaction_id, None)
+        known = self.evses.get(session.evse)
+        if known is not None and known.session == session.id:
+            self.set_evse(session.evse, session=None)
+
+
+async def ask(call: Call, action: str, payload: Mapping[str, Any], *, ok: tuple[str, ...] = ("Accepted",)) -> Answer:
+    """Send a CALL and make an `Answer` of the station's own."""
+    try:
+        data = await call(action, payload)
+    except CallError as error:
+        unable = error.code in ("NotImplemented", "NotSupported")
+        return Answer("NotSupported" if unable else "Error", False, f"the station answered {error}"[:200])
+    except CallTimeout:
+        return Answer("Timeout", False, f"the station did not answer {action} in time")
+    except LinkError as error:
+        return Answer("Offline", False, str(error))
+    except MessageError as error:
+        return Answer("Error", False, f"{action}: {error}"[:200])
+    status = str(data.get("status", "Accepted"))
+    return Answer(status, status in ok, data=data)
+
+
+class BadArgument(ValueError):
+    """A command's argument is missing or wrong."""
+
+
+def argument(args: Mapping[str, Any], name: str, kind: type, default: Any = ...) -> Any:
+    """An argument of a command. Raises BadArgument."""
+    value = args.get(name, default)
+    if value is ...:
+        raise BadArgument(f"{name}: missing")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if value is not default and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
+        raise BadArgument(f"{name}: expected {kind.__name__}, got {value!r}"[:200])
+    return value
+
+
+def wanted_session(state: ChargerState, args: Mapping[str, Any]) -> Session | None:
+    """The session that a stop command means: {session} or {evse}."""
+    if "session" in args:
+        return state.find_session(argument(args, "session", str))
+    return state.session_on(argument(args, "evse", int))
+
+
+def not_supported(command: Command, why: str) -> Answer:
+    return Answer("NotSupported", False, f"{command.verb}: {why}")

@@ -1,0 +1,175 @@
+"""OCPP 2.0.1 and 2.1 as the CSMS hears them: the station's CALLs to the model and the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from evcore.chargers.ocpp_station import Call, ChargerState
+from evcore.chargers.ocpp_v2_commands import Commands2
+from evcore.errors import CallError
+from evcore.model import Authorization, Connector, SessionRecord, rfc3339
+from evcore.ocpp.events import Called
+from evcore.ocpp.samples import Reading, read_v2
+
+Payload = dict[str, Any]
+
+_KINDS: dict[str, Literal["start", "update", "end"]] = {"Started": "start", "Updated": "update", "Ended": "end"}
+
+
+class Dialect2:
+    """A `Dialect`."""
+
+    def __init__(self, state: ChargerState, call: Call, version: str = "2.0.1") -> None:
+        self._state = state
+        self.command = Commands2(state, call).command
+        self._handlers = {
+            "BootNotification": self._boot,
+            "Heartbeat": self._heartbeat,
+            "StatusNotification": self._status,
+            "Authorize": self._authorize,
+            "TransactionEvent": self._transaction,
+            "MeterValues": self._meter_values,
+            "DataTransfer": self._data_transfer,
+            "FirmwareStatusNotification": self._told("firmware.status"),
+            "LogStatusNotification": self._told("log.status"),
+            "NotifyReport": self._told("report"),
+            "NotifyEvent": self._notify_event,
+            "SecurityEventNotification": self._security,
+        }
+
+    def handle(self, called: Called) -> Any:
+        """The answer, or an awaitable of it. Raises CallError."""
+        handler = self._handlers.get(called.action)
+        if handler is None:
+            raise CallError("NotSupported", f"{called.action} is not offered here")
+        return handler(called)
+
+    def _boot(self, called: Called) -> Payload:
+        station, services = called.payload["chargingStation"], self._state.services
+        status = self._state.boot(
+            vendor=station["vendorName"],
+            model=station["model"],
+            serial=station.get("serialNumber") or "",
+            firmware=station.get("firmwareVersion") or "",
+        )
+        return {"currentTime": rfc3339(time.time_ns()), "interval": services.heartbeat_s, "status": status}
+
+    def _heartbeat(self, called: Called) -> Payload:
+        self._state.update()
+        return {"currentTime": rfc3339(time.time_ns())}
+
+    def _status(self, called: Called) -> Payload:
+        told = called.payload
+        status, evse = told["connectorStatus"], told["evseId"]
+        known = self._state.evses.get(evse)
+        connectors = {connector.id: connector for connector in known.connectors} if known else {}
+        connectors.setdefault(told["connectorId"], Connector(told["connectorId"]))
+        self._state.set_evse(
+            evse,
+            status=status,
+            charging=known.charging if known and status == "Occupied" else None,
+            fault="Faulted" if status == "Faulted" else "",
+            connectors=tuple(connectors[id] for id in sorted(connectors)),
+            time_ns=self._state.time_of(told["timestamp"]),
+        )
+        return {}
+
+    async def _authorize(self, called: Called) -> Payload:
+        token = called.payload["idToken"]["idToken"]
+        return {"idTokenInfo": _token_info(await self._state.services.ledger.authorize(self._state.id, token))}
+
+    async def _transaction(self, called: Called) -> Payload:
+        told = called.payload
+        info, evse, token = told["transactionInfo"], told.get("evse") or {}, told.get("idToken")
+        known = self._state.sessions.get(info["transactionId"])
+        on, connector = evse.get("id", known.evse if known else 0), evse.get("connectorId", 0)
+        reading = self._read(told.get("meterValue") or (), on, connector)
+        kind = _KINDS[told["eventType"]]
+        record = SessionRecord(
+            self._state.id,
+            kind,
+            self._state.time_of(told["timestamp"]),
+            called.raw_payload,
+            evse=on,
+            connector=connector or (known.connector if known else 0),
+            transaction_id=info["transactionId"],
+            seq_no=told["seqNo"],
+            token=token["idToken"] if token else None,
+            meter=reading.meter,
+            reason=info.get("stoppedReason", "Local") if kind == "end" else None,
+            offline=told.get("offline", False),
+            samples=reading.samples,
+        )
+        recorded = await self._state.record(record)
+        if on:
+            charging = None if kind == "end" else info.get("chargingState")
+            before = self._state.evses.get(on)
+            if charging is not None or (kind == "end" and before is not None and before.charging is not None):
+                self._state.set_evse(on, charging=charging)
+        return {"idTokenInfo": _token_info(recorded.authorization)} if token else {}
+
+    def _meter_values(self, called: Called) -> Payload:
+        reading = self._read(called.payload["meterValue"], called.payload["evseId"], 0)
+        session = self._state.session_on(called.payload["evseId"])
+        for sample in reading.samples:
+            self._state.publish(sample, session.id if session else None)
+        return {}
+
+    def _data_transfer(self, called: Called) -> Payload:
+        self._state.event("data_transfer", text=called.payload["vendorId"], data=called.payload)
+        return {"status": "UnknownVendorId"}
+
+    def _notify_event(self, called: Called) -> Payload:
+        """Monitors of the device model: a value against its limit, or one that asked to be told."""
+        for told in called.payload["eventData"]:
+            component, variable = told["component"], told["variable"]
+            evse = (component.get("evse") or {}).get("id", 0)
+            alert = told["trigger"] == "Alerting" and not told.get("cleared", False)
+            self._state.event(
+                "device.event",
+                evse=evse,
+                severity="warning" if alert else "info",
+                text=f"{component['name']}.{variable['name']} = {told['actualValue']}",
+                data=_plain(told),
+                time_ns=self._state.time_of(told["timestamp"]),
+            )
+        return {}
+
+    def _security(self, called: Called) -> Payload:
+        told = called.payload
+        when = self._state.time_of(told.get("timestamp"))
+        self._state.event("security.event", severity="warning", text=told["type"], data=told, time_ns=when)
+        return {}
+
+    def _told(self, kind: str) -> Any:
+        def handler(called: Called) -> Payload:
+            self._state.event(kind, text=str(called.payload.get("status", "")), data=_plain(called.payload))
+            return {}
+
+        return handler
+
+    def _read(self, meter_values: Any, evse: int, connector: int) -> Reading:
+        reading = read_v2(meter_values, source=self._state.id, evse=evse, connector=connector, now_ns=time.time_ns())
+        if reading.unreadable:
+            self._state.complain("meter_value", f"{reading.unreadable} values are unreadable", "MeterValues")
+        return reading
+
+
+def _token_info(verdict: Authorization) -> Mapping[str, Any]:
+    info: Payload = {"status": verdict.status}
+    if verdict.expires_ns is not None:
+        info["cacheExpiryDateTime"] = rfc3339(verdict.expires_ns)
+    if verdict.group is not None:
+        info["groupIdToken"] = {"idToken": verdict.group, "type": "Central"}
+    return info
+
+
+def _plain(value: Any) -> Any:
+    """JSON values only: a Decimal becomes the number it stands for."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float)) else float(value)

@@ -1,0 +1,81 @@
+"""One EVSE of a simulated station: the car on it, its power, its energy register. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class SimTransaction:
+    """A charging order. id: OCPP's; None until the CSMS gave one (1.6). number: the station's own."""
+
+    number: int
+    token: str
+    id: str | None = None
+    seq_no: int = 0
+    remote_start_id: int | None = None
+    meter_start_wh: float = 0.0
+    stopped: str | None = None
+    charging_state: str = "Charging"
+
+
+@dataclass(slots=True)
+class SimEvse:
+    """limits_w: by charging profile purpose. soc: percent, None for AC. energy_wh: the register, it only grows."""
+
+    id: int
+    max_power_w: float
+    voltage: float
+    phases: int
+    dc: bool = False
+    capacity_wh: float = 60_000.0
+    plugged: bool = False
+    operative: bool = True
+    fault: str = ""
+    power_w: float = 0.0
+    energy_wh: float = 0.0
+    soc: float | None = None
+    transaction: SimTransaction | None = None
+    limits_w: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        """1.6's word (OCPP 1.6, 7.7)."""
+        if self.fault:
+            return "Faulted"
+        if self.transaction is not None:
+            return "Charging" if self.allowed_w > 0 else "SuspendedEVSE"
+        if not self.operative:
+            return "Unavailable"
+        return "Preparing" if self.plugged else "Available"
+
+    @property
+    def allowed_w(self) -> float:
+        """What the limits leave: a limit of the transaction replaces the default one (OCPP 1.6, 3.13.1)."""
+        limits = dict(self.limits_w)
+        if "TxProfile" in limits:
+            limits.pop("TxDefaultProfile", None)
+        return min([self.max_power_w, *limits.values()])
+
+    @property
+    def current_a(self) -> float:
+        """Per phase."""
+        return self.power_w / (self.voltage * self.phases)
+
+    def watts(self, limit: float, unit: str) -> float:
+        return limit if unit == "W" else limit * self.voltage * self.phases
+
+    def step(self, seconds: float) -> float:
+        """Let time pass; the energy delivered in it, Wh. Full power is reached within 5 s."""
+        target = 0.0
+        if self.transaction is not None and not self.fault:
+            target = self.allowed_w
+            if self.soc is not None and self.soc > 80:  # batteries take less when nearly full
+                target *= max((100 - self.soc) / 20, 0.0)
+        rise = self.max_power_w / 5 * seconds
+        self.power_w = min(target, self.power_w + rise) if target > self.power_w else target
+        energy = self.power_w * seconds / 3600
+        self.energy_wh += energy
+        if self.soc is not None:
+            self.soc = min(100.0, self.soc + 100 * energy / self.capacity_wh)
+        return energy
