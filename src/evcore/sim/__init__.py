@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from evcore.sim.broker import EmbeddedBroker as EmbeddedBroker
     from evcore.sim.clock import VirtualClock as VirtualClock
     from evcore.sim.meter import SimMeter as SimMeter
+    from evcore.sim.station import SimStation as SimStation
 
 _WHERE = {
     "EmbeddedBroker": "evcore.sim.broker",
     "SimMeter": "evcore.sim.meter",
+    "SimStation": "evcore.sim.station",
     "VirtualClock": "evcore.sim.clock",
 }
 
