@@ -10,7 +10,7 @@ from ocpp.exceptions import OCPPError
 from evcore.errors import PayloadError
 from evcore.ocpp import Codec, Limits
 
-ROOMY = Limits(size=1 << 20)
+ROOMY = Limits(size=1 << 26)
 
 # mobilityhouse judges 2.x by draft 4 and mends one name, see test_names.py.
 OTHER_NAME = {"prioritized_emai_ds": "prioritized_emaids"}
