@@ -83,7 +83,7 @@ def char_ns(baudrate: int) -> int:
 
 def silence_ns(baudrate: int) -> int:
     """t3.5, the silence between frames; above 19200 baud fixed at 1.75 ms (Serial Line V1.02, 2.5.1.1)."""
-    return 1_750_000 if baudrate > 19200 else 7 * char_ns(baudrate) // 2
+    return 1_750_000 if baudrate > 19200 else 77 * SECOND // (2 * baudrate)
 
 
 class Master:
@@ -145,14 +145,13 @@ class Master:
     def receive(self, data: bytes, now: int) -> None:
         self._advance(now)
         self._free = max(self._free, self._now + self._silence)
-        if self._call is None or self._call.broadcast:
-            self.counters.stray_bytes += len(data)
-            if self.framing != "tcp":
-                return
-        self._heard += data
         if self.framing == "tcp":
+            self._heard += data
             self._receive_tcp()
+        elif self._call is None or self._call.broadcast:
+            self.counters.stray_bytes += len(data)
         else:
+            self._heard += data
             self._receive_rtu(last=False)
 
     def poll(self, now: int) -> list[Event]:

@@ -134,15 +134,17 @@ class SimMeter:
             if point.address < address + count and point.end > address:
                 words = encode(point, values.get(point.name))
                 at = point.address - start
-                if point.type == "bits":
-                    field = ((1 << point.length) - 1) << point.bit
+                if point.type == "bits":  # the others of this register stay
+                    (field,) = encode(point, (1 << point.length) - 1)
                     words = [(registers[at] & ~field) | words[0]]
                 registers[at : at + len(words)] = words
         return None
 
     def _trace(self, sending: bool, data: bytes) -> bytes:
         self.requests += not sending
-        return b"" if self.silent and sending else data
+        unit = data[6] if not self._device and self._framing == "tcp" and len(data) > 6 else data[0]
+        # pymodbus answers for units that it does not have; a meter does not.
+        return b"" if sending and (self.silent or unit != self.unit) else data
 
 
 def encode(point: ProfilePoint, value: float | str | None) -> list[int]:
@@ -160,8 +162,11 @@ def encode(point: ProfilePoint, value: float | str | None) -> list[int]:
         number = Decimal(repr(value or 0)) / point.scale
         number = float(number) if point.type.startswith("float") else round(number)
         if point.type == "bits":
-            return [int(number) << point.bit]
-        words = ModbusClientMixin.convert_to_registers(number, ModbusClientMixin.DATATYPE[point.type.upper()], order)
+            words = [int(number) << point.bit]
+        else:
+            words = ModbusClientMixin.convert_to_registers(
+                number, ModbusClientMixin.DATATYPE[point.type.upper()], order
+            )
     if point.order in ("BADC", "DCBA"):
         words = [(word & 0xFF) << 8 | word >> 8 for word in words]
     return words
