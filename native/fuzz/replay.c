@@ -1,6 +1,7 @@
 /* Runs a fuzz target over the files named, or over all files of the folders named: ctest replays the seed corpora
  * without a fuzzing compiler. Exits 1 when a file cannot be read; a broken property ends the program in the target
  * itself. */
+#define _FILE_OFFSET_BITS 64 /* else a 32-bit readdir fails on the inode numbers of a large disk */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
