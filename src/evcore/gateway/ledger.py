@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -62,7 +62,9 @@ class StoreLedger:
 
     destinations: the outboxes to be told of sessions: session.started, session.updated (at most one per `update_s`
     and session; the newest replaces one that still waits), session.ended, session.conflict, with `wire(session)` as
-    body. tokens: who may charge. price: what a session costs. curve_s: values other than registers are kept once in
+    body. tokens: who may charge. more_tokens: asked, with the station, for a token that `tokens` does not know; None
+    from
+    all: Invalid. price: what a session costs. curve_s: values other than registers are kept once in
     this time; none while less than `spare_bytes` are free on the disk.
     """
 
@@ -73,6 +75,7 @@ class StoreLedger:
         hooks: Sequence[SessionHook] = (),
         destinations: Sequence[str] = (),
         tokens: Tokens | None = None,
+        more_tokens: Sequence[Callable[[str, str], Awaitable[Authorization | None]]] = (),
         price: Price | None = None,
         update_s: float = 60.0,
         curve_s: float = 60.0,
@@ -80,13 +83,18 @@ class StoreLedger:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.tokens = tokens if tokens is not None else Tokens(store, clock=clock)
+        self._more_tokens = more_tokens
         self._store, self._hooks, self._destinations, self._price = store, hooks, destinations, price
         self._update_ns, self._curve_ns = int(update_s * 1e9), int(curve_s * 1e9)
         self._spare_bytes, self._clock = spare_bytes, clock
 
     async def authorize(self, station: str, token: str) -> Authorization:
-        """See `ports.Ledger.authorize`; the same for every station."""
-        return await self.tokens.authorize(token)
+        """See `ports.Ledger.authorize`."""
+        verdict = await self.tokens.authorize(token)
+        if verdict.status == "Invalid":
+            for ask in self._more_tokens:
+                verdict = await ask(station, token) or verdict
+        return verdict
 
     async def record(self, record: SessionRecord) -> Recorded:
         """See `ports.Ledger.record`. duplicate: also for a record in conflict, since it changed nothing.
@@ -101,7 +109,7 @@ class StoreLedger:
             return self._commit(conn, record)
 
         session, duplicate = await self._store.write(commit, wakes=outbox.SIGNAL)
-        verdict = await self.tokens.authorize(record.token or session.token or "")
+        verdict = await self.authorize(record.station, record.token or session.token or "")
         return Recorded(session, verdict, duplicate)
 
     async def conflicts(self, limit: int = 100) -> list[Conflict]:

@@ -19,10 +19,11 @@ from typing import Protocol
 
 from evcore.backends.psp import Hold, Notice
 from evcore.errors import LinkError, RefusedError
+from evcore.gateway import outbox
 from evcore.gateway import payment_store as rows
 from evcore.gateway.payment import FINAL, PaymentEvent, retry_ns, step, to_capture
 from evcore.gateway.store import Store
-from evcore.model import Answer, Command, Event, Payment, PaymentState, Session, Verb
+from evcore.model import Answer, Authorization, Command, Event, Payment, PaymentState, Session, Verb
 from evcore.ports import Hub, PaymentOrder, Subscription
 
 SECOND = 1_000_000_000
@@ -56,8 +57,10 @@ class PaymentHook:
     wake: called from the store's thread, inside the transaction, so that the desk looks again.
     """
 
-    def __init__(self, wake: Callable[[], None], clock: Callable[[], int] = time.time_ns) -> None:
-        self._wake, self._clock = wake, clock
+    def __init__(
+        self, wake: Callable[[], None], clock: Callable[[], int] = time.time_ns, destinations: Sequence[str] = ()
+    ) -> None:
+        self._wake, self._clock, self._destinations = wake, clock, destinations
 
     def started(self, conn: sqlite3.Connection, session: Session) -> Session:
         payment = rows.by_token(conn, session.token) if session.token else None
@@ -68,6 +71,7 @@ class PaymentHook:
         if after is None:
             return session
         rows.save(conn, after, due_ns=None)
+        rows.tell(conn, after, self._destinations)
         self._wake()
         return replace(session, payment=payment.id)
 
@@ -86,6 +90,7 @@ class PaymentHook:
         if after is None:
             return session
         rows.save(conn, after, due_ns=None if after.state in FINAL else now)
+        rows.tell(conn, after, self._destinations)
         self._wake()
         return replace(session, payment=payment.id)
 
@@ -95,7 +100,8 @@ class PaymentDesk:
 
     start_timeout_s: from the authorisation to the session, then the hold is let go. order_timeout_s: from the order
     to the
-    authorisation. attempts: of a capture or void before a human must look. clock: wall ns.
+    authorisation. destinations: the outboxes that are told of every state. attempts: of a capture or void before a
+    human must look. clock: wall ns.
     """
 
     def __init__(
@@ -105,6 +111,7 @@ class PaymentDesk:
         providers: Mapping[str, Provider],
         *,
         price: Callable[[Session], tuple[int, str] | None],
+        destinations: Sequence[str] = (),
         start_timeout_s: float = 180.0,
         order_timeout_s: float = 900.0,
         attempts: int = 20,
@@ -112,13 +119,13 @@ class PaymentDesk:
     ) -> None:
         self._store, self._hub, self._providers, self._price = store, hub, providers, price
         self._start_ns, self._order_ns = int(start_timeout_s * SECOND), int(order_timeout_s * SECOND)
-        self._attempts, self._clock = attempts, clock
+        self._attempts, self._clock, self._destinations = attempts, clock, destinations
         self._due = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._sent: set[str] = set()  # payments whose start command the station has accepted since this process began
         self._stopped: set[str] = set()  # sessions that were told to stop at their limit
         self._ordering: dict[str, asyncio.Lock] = {}
-        self.hook = PaymentHook(self._wake, clock)
+        self.hook = PaymentHook(self._wake, clock, destinations)
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._due.set)
@@ -197,11 +204,18 @@ class PaymentDesk:
             after = self._step(conn, replace(payment, provider_ref=ref), event, **captured)
             return ("accepted", after) if after else ("ignored", None)
 
-        outcome, payment = await self._store.write(act)
+        outcome, payment = await self._store.write(act, wakes=outbox.SIGNAL)
         if payment is not None:
             self._publish(payment)
             self._due.set()
         return outcome
+
+    async def authorize(self, station: str, token: str) -> Authorization | None:
+        """The verdict on a token that a payment was given, at the station it was given for; None for any other."""
+        payment = await self._store.read(lambda conn: rows.by_token(conn, token))
+        if payment is None or payment.station != station:
+            return None
+        return Authorization("Accepted" if payment.state in ("authorised", "starting", "charging") else "Expired")
 
     async def get(self, id: str) -> Payment | None:
         return await self._store.read(lambda conn: rows.by_id(conn, id))
@@ -334,7 +348,7 @@ class PaymentDesk:
             payment = rows.by_id(conn, id)
             return None if payment is None else self._step(conn, payment, event, **values)
 
-        after = await self._store.write(act)
+        after = await self._store.write(act, wakes=outbox.SIGNAL)
         if after is not None:
             self._publish(after)
             self._due.set()
@@ -348,6 +362,7 @@ class PaymentDesk:
             return None
         if after.state in FINAL or after.state == "voiding":
             self._sent.discard(after.id)
+        rows.tell(conn, after, self._destinations)
         return rows.save(conn, after, due_ns=self._due_after(after))
 
     def _due_after(self, payment: Payment) -> int | None:
@@ -364,7 +379,7 @@ class PaymentDesk:
             if current is not None and current.state == payment.state:
                 rows.save(conn, current, due_ns=due_ns)
 
-        await self._store.write(act)
+        await self._store.write(act, wakes=outbox.SIGNAL)
 
     async def _failed(self, id: str, error: str, *, final: bool) -> None:
         """A step failed: again after a while, or `review` when it was refused or tried often enough."""
@@ -382,7 +397,7 @@ class PaymentDesk:
                 conn, replace(payment, error=error), due_ns=self._clock() + retry_ns(tried), attempts=tried
             )
 
-        after = await self._store.write(act)
+        after = await self._store.write(act, wakes=outbox.SIGNAL)
         if after is not None:
             self._publish(after)
 

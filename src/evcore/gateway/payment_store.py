@@ -1,4 +1,4 @@
-"""Payments on disk: rows of the table `payments`, and which webhooks were already acted on.
+"""Payments on disk: rows of the table `payments` (gateway/schema.py), and which webhooks were already acted on.
 
 All functions take the connection that `Store.write` or `Store.read` hands to a work, and run inside its transaction.
 """
@@ -9,43 +9,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
 
-from evcore.model import Payment
+from evcore.gateway import outbox
+from evcore.model import Payment, wire
 from evcore.ports import KeyReused, PaymentOrder
-
-# Step of gateway/schema.py. due_ns: when the desk looks at it again, NULL in a final state. token: what the station
-# gets to see.
-STEP: tuple[str, ...] = (
-    """CREATE TABLE payments (
-        id TEXT PRIMARY KEY,
-        provider TEXT NOT NULL,
-        state TEXT NOT NULL,
-        station TEXT NOT NULL,
-        evse INTEGER NOT NULL,
-        amount INTEGER NOT NULL CHECK (amount > 0),
-        currency TEXT NOT NULL,
-        created_ns INTEGER NOT NULL,
-        updated_ns INTEGER NOT NULL,
-        provider_ref TEXT,
-        redirect_url TEXT,
-        session TEXT,
-        cost INTEGER,
-        captured INTEGER,
-        error TEXT,
-        idempotency_key TEXT NOT NULL UNIQUE,
-        token TEXT NOT NULL UNIQUE,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        due_ns INTEGER
-    ) STRICT""",
-    "CREATE INDEX payments_due ON payments (due_ns) WHERE due_ns IS NOT NULL",
-    "CREATE INDEX payments_by_time ON payments (created_ns, id)",
-    "CREATE INDEX payments_by_session ON payments (session) WHERE session IS NOT NULL",
-    """CREATE TABLE psp_webhooks (
-        provider TEXT NOT NULL,
-        id TEXT NOT NULL,
-        received_ns INTEGER NOT NULL,
-        PRIMARY KEY (provider, id)
-    ) STRICT, WITHOUT ROWID""",
-)
 
 _NAMES = tuple(field.name for field in fields(Payment))
 _COLUMNS = ", ".join(_NAMES)
@@ -88,7 +54,7 @@ def order_of(payment: Payment) -> PaymentOrder:
 
 
 def save(conn: sqlite3.Connection, payment: Payment, *, due_ns: int | None, attempts: int = 0) -> Payment:
-    """Write the payment's fields, when to look at it again, and how often its present step has been tried."""
+    """Write the payment's fields, when to look at it again, and how often its present step has failed."""
     sets = ", ".join(f"{name} = ?" for name in _NAMES[1:])
     conn.execute(
         f"UPDATE payments SET {sets}, due_ns = ?, attempts = ? WHERE id = ?",  # noqa: S608
@@ -134,6 +100,13 @@ def open_payments(conn: sqlite3.Connection) -> Sequence[Payment]:
     """All that are not in a final state: what a start-up shows in the hub."""
     final = "('captured', 'voided', 'failed')"
     return [Payment(*row) for row in conn.execute(f"SELECT {_COLUMNS} FROM payments WHERE state NOT IN {final}")]  # noqa: S608
+
+
+def tell(conn: sqlite3.Connection, payment: Payment, destinations: Sequence[str]) -> None:
+    """Put the payment's new state into the outboxes, behind what is said of its session."""
+    for destination in destinations:
+        key = payment.session or payment.id
+        outbox.put(conn, destination, key, f"payment.{payment.state}", wire(payment), payment.updated_ns)
 
 
 def first_time(conn: sqlite3.Connection, provider: str, webhook: str, now_ns: int) -> bool:

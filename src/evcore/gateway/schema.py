@@ -12,8 +12,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from evcore.gateway import payment_store
-
 APPLICATION_ID = 0x45564352  # "EVCR": says of a file whose it is, before anything is written to it
 
 Step = tuple[str, ...]
@@ -135,7 +133,41 @@ _LISTS: Step = (
     "CREATE INDEX sessions_by_station ON sessions (station, started_ns, n)",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, payment_store.STEP, _LISTS)
+# due_ns: when the desk looks at a payment again, NULL where nothing is to be done. token: what its station gets to see.
+_PAYMENTS: Step = (
+    """CREATE TABLE payments (
+        id TEXT PRIMARY KEY,
+        provider TEXT NOT NULL,
+        state TEXT NOT NULL,
+        station TEXT NOT NULL,
+        evse INTEGER NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount > 0),
+        currency TEXT NOT NULL,
+        created_ns INTEGER NOT NULL,
+        updated_ns INTEGER NOT NULL,
+        provider_ref TEXT,
+        redirect_url TEXT,
+        session TEXT,
+        cost INTEGER,
+        captured INTEGER,
+        error TEXT,
+        idempotency_key TEXT NOT NULL UNIQUE,
+        token TEXT NOT NULL UNIQUE,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_ns INTEGER
+    ) STRICT""",
+    "CREATE INDEX payments_due ON payments (due_ns) WHERE due_ns IS NOT NULL",
+    "CREATE INDEX payments_by_time ON payments (created_ns, id)",
+    "CREATE INDEX payments_by_session ON payments (session) WHERE session IS NOT NULL",
+    """CREATE TABLE psp_webhooks (
+        provider TEXT NOT NULL,
+        id TEXT NOT NULL,
+        received_ns INTEGER NOT NULL,
+        PRIMARY KEY (provider, id)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PAYMENTS, _LISTS)
 
 
 class LayoutError(Exception):
