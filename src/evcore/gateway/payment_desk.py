@@ -22,6 +22,7 @@ from evcore.errors import LinkError, RefusedError
 from evcore.gateway import outbox
 from evcore.gateway import payment_store as rows
 from evcore.gateway.payment import FINAL, PaymentEvent, retry_ns, step, to_capture
+from evcore.gateway.payment_hook import PaymentHook
 from evcore.gateway.store import Store
 from evcore.model import Answer, Authorization, Command, Event, Payment, PaymentState, Session, Verb
 from evcore.ports import Hub, PaymentOrder, Subscription
@@ -48,51 +49,6 @@ class Provider(Protocol):
 def new_token() -> str:
     """20 characters, as OCPP 1.6 allows for an idTag; 95 random bits."""
     return "P" + base64.b32encode(secrets.token_bytes(12)).decode()[:19]
-
-
-class PaymentHook:
-    """A `SessionHook` of the ledger: binds a session to the payment whose token started it, and claims the money
-    when it ends.
-
-    wake: called from the store's thread, inside the transaction, so that the desk looks again.
-    """
-
-    def __init__(
-        self, wake: Callable[[], None], clock: Callable[[], int] = time.time_ns, destinations: Sequence[str] = ()
-    ) -> None:
-        self._wake, self._clock, self._destinations = wake, clock, destinations
-
-    def started(self, conn: sqlite3.Connection, session: Session) -> Session:
-        payment = rows.by_token(conn, session.token) if session.token else None
-        if payment is None or payment.session not in (None, session.id):
-            return session
-        now = self._clock()
-        after = step(payment, PaymentEvent.SESSION_STARTED, now, session=session.id)
-        if after is None:
-            return session
-        rows.save(conn, after, due_ns=None)
-        rows.tell(conn, after, self._destinations)
-        self._wake()
-        return replace(session, payment=payment.id)
-
-    def updated(self, conn: sqlite3.Connection, session: Session) -> Session:
-        return session
-
-    def ended(self, conn: sqlite3.Connection, session: Session) -> Session:
-        payment = rows.by_session(conn, session.id)
-        if payment is None and session.token:
-            payment = rows.by_token(conn, session.token)
-        if payment is None or payment.session not in (None, session.id):
-            return session
-        now, cost = self._clock(), session.cost or 0
-        event = PaymentEvent.SESSION_ENDED if cost > 0 else PaymentEvent.SESSION_FREE
-        after = step(payment, event, now, session=session.id, cost=cost)
-        if after is None:
-            return session
-        rows.save(conn, after, due_ns=None if after.state in FINAL else now)
-        rows.tell(conn, after, self._destinations)
-        self._wake()
-        return replace(session, payment=payment.id)
 
 
 class PaymentDesk:
