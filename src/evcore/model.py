@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, Literal
 
 Quality = Literal["good", "stale", "suspect"]
@@ -376,22 +378,34 @@ class Recorded:
 def rfc3339(time_ns: int) -> str:
     """`2026-11-23T18:30:37.123Z`: UTC, milliseconds, truncated."""
     seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
+    return f"{_second(seconds)}.{rest // 1_000_000:03}Z"
+
+
+@lru_cache(maxsize=256)  # what is told in one burst is mostly of the same second or two
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def wire(item: Item | Answer | Command | Authorization | Connector) -> dict[str, Any]:
     """The JSON form that REST, feed and MQTT share: field names as here, `*_ns` as RFC 3339 without the suffix, None
     left out."""
-    result: dict[str, Any] = {}
-    for spec in dataclasses.fields(item):
-        value = getattr(item, spec.name)
-        if value is None:
-            continue
-        if spec.name.endswith("_ns"):
-            if value:
-                result[spec.name[:-3]] = rfc3339(value)
-        elif isinstance(value, tuple):
-            result[spec.name] = [wire(part) if isinstance(part, Connector) else part for part in value]
+    kind: type = type(item)
+    values, names, times = _plan(kind)
+    result = {name: value for name, value in zip(names, values(item), strict=True) if value is not None}
+    for name in times:
+        if value := result.get(name):
+            result[name] = rfc3339(value)
         else:
-            result[spec.name] = value
+            result.pop(name, None)
+    for name, value in result.items():
+        if type(value) is tuple:
+            result[name] = [wire(part) if isinstance(part, Connector) else part for part in value]
     return result
+
+
+@cache
+def _plan(kind: type) -> tuple[attrgetter[tuple[Any, ...]], tuple[str, ...], tuple[str, ...]]:
+    """How to read the fields of a class at once, what they are called outside, and which of them are times."""
+    names = [spec.name for spec in dataclasses.fields(kind)]
+    outside = tuple(name.removesuffix("_ns") for name in names)
+    return attrgetter(*names), outside, tuple(name[:-3] for name in names if name.endswith("_ns"))
