@@ -1,4 +1,4 @@
-"""The parts that need no broker: topics, delays, the socket that collects."""
+"""The parts that need no broker: topics, packets, delays, the socket that collects."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from evcore.backends.mqtt_delay import Delay
 from evcore.backends.mqtt_link import Link
+from evcore.backends.mqtt_packets import AckFilter, correlation_property, expiry_property, put_publish, topic_head
 from evcore.backends.mqtt_publisher import Message, Publisher
 from evcore.backends.mqtt_topics import Topics, decode_id, encode_id
 from evcore.errors import LinkError
@@ -66,6 +67,63 @@ def test_a_clock_that_is_ahead_counts_as_no_delay():
     delay = Delay()
     delay.add(-5)
     assert delay.summary().max == 0
+
+
+def test_a_publish_is_packed_as_the_standard_says():
+    out = bytearray()
+    # MQTT 5.0, 3.3: type 3, QoS 0; length 15; topic "a/b"; 5 bytes of properties, message expiry interval 60; payload.
+    put_publish(out, 0, topic_head("a/b") + expiry_property(60), b"1234")
+    assert out == bytes.fromhex("30 0f 0003 612f62 05 02 0000003c 31323334")
+    out.clear()
+    # QoS 1, retain, packet id 0x4001, no properties; 300 bytes of payload make a length of two bytes: 308 = 0xb4 0x02.
+    put_publish(out, 3, topic_head("a/b") + b"\x40\x01" + correlation_property(None), b"x" * 300)
+    assert out == bytes.fromhex("33 b402 0003 612f62 4001 00") + b"x" * 300
+    assert correlation_property(b"ab") == bytes.fromhex("05 09 0002 6162")
+    assert correlation_property(b"x" * 200)[:5] == bytes.fromhex("cb01 09 00c8")
+
+
+def test_a_topic_that_is_too_long_is_refused():
+    assert len(topic_head("x" * 65535)) == 65537
+    with pytest.raises(ValueError, match="65535"):
+        topic_head("x" * 65536)
+
+
+# PUBACKs of 3.1.1, of 5 with a reason, with a reason string (MQTT 5.0, 3.4); a PINGRESP, a SUBACK, a long PUBLISH.
+STREAM = [
+    (bytes.fromhex("40 02 4001"), (0x4001, 0)),
+    (bytes.fromhex("d0 00"), None),
+    (bytes.fromhex("40 03 4002 10"), (0x4002, 0x10)),
+    (bytes.fromhex("90 03 0001 01"), None),
+    (bytes.fromhex("40 09 4003 87 05 1f 0002 6e6f"), (0x4003, 0x87)),
+    (bytes.fromhex("30 ac02 0001 61") + bytes(297), None),
+    (bytes.fromhex("40 02 0000"), (0, 0)),
+]
+
+
+@given(st.permutations(STREAM), st.lists(st.integers(1, 40), max_size=60))
+def test_pubacks_are_taken_out_of_the_stream_however_it_is_cut(packets, cuts):
+    stream = b"".join(packet for packet, _ in packets)
+    acks, rest, passed = AckFilter(), [], b""
+    for cut in [*cuts, len(stream)]:
+        got, found = acks.feed(stream[:cut])
+        passed, stream = passed + got, stream[cut:]
+        rest += found
+    assert rest == [ack for _, ack in packets if ack is not None]
+    assert passed == b"".join(packet for packet, ack in packets if ack is None)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_whatever_bytes_come_the_filter_invents_and_hoards_none(pieces):
+    acks = AckFilter()
+    passed = b"".join(acks.feed(piece)[0] for piece in pieces)
+    stream = iter(b"".join(pieces))
+    assert all(byte in stream for byte in passed), "a byte that never came, or in another order"
+
+
+@pytest.mark.parametrize("bad", ["40 01 00", "40 00", "40 ffffffff", "40 ffff7f", "ff ffffffffff"])
+def test_what_is_no_packet_is_left_to_paho_with_all_that_follows(bad):
+    stream = bytes.fromhex(bad) + bytes.fromhex("40 02 4001")
+    assert AckFilter().feed(stream) == (stream, [])
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """paho-mqtt on the event loop: one connection to a broker, without threads and without a task per message.
 
 Each connection is a new paho client with a clean session, so nothing of a lost one comes back by itself; what must be
-told again is the backend's to know. paho never sees the network: it gets a `Link`.
+told again is the backend's to know. paho never sees the network: it gets a `Link`. It speaks and reads MQTT but for the
+two packets that go by the thousand (`mqtt_packets`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import struct
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,12 +22,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from evcore.backends.mqtt_link import Link, open_link, why
+from evcore.backends.mqtt_packets import correlation_property, expiry_property, put_publish, topic_head
 from evcore.errors import LinkError, RefusedError
 
 # MQTT 5.0, 3.2.2.2 (paho gives the CONNACK codes of 3.1.1 the same names): the broker knows us and says no. Asking
 # again soon does not help and locks accounts.
 _REFUSALS = {0x85, 0x86, 0x87, 0x8A, 0x8C}
 _UNSUPPORTED_VERSION = 0x84
+_FIRST_ID = 0x4000
 _NO_PUBACK_S = 30.0
 
 # What became of a QoS 1 message: None, a RefusedError with the broker's reason, or a LinkError (nobody knows).
@@ -98,6 +100,7 @@ class Connection:
         self._misc_due: asyncio.TimerHandle | None = None
         self._writing = self._watched = False
         self._in_flight: dict[int, _InFlight] = {}
+        self._last_id = 65535
         self._five = version == "5"
         self._client = self._make_client()
 
@@ -111,24 +114,13 @@ class Connection:
         return len(self._in_flight)
 
     def telemetry_head(self, topic: str, expiry_s: int) -> bytes:
-        """What stands before the payload of a QoS 0 PUBLISH, for `publish_telemetry` (MQTT 5.0, 3.3.2). Raises
-        ValueError (topic too long)."""
-        encoded = topic.encode()
-        if len(encoded) > 65535:
-            raise ValueError(f"topic: expected at most 65535 bytes, got {len(encoded)}")
-        head = struct.pack("!H", len(encoded)) + encoded
-        return head + struct.pack("!BBI", 5, 2, expiry_s) if self._five else head
+        """What stands before the payload of a QoS 0 PUBLISH, for `publish_telemetry`. Raises ValueError (topic too
+        long)."""
+        return topic_head(topic) + (expiry_property(expiry_s) if self._five else b"")
 
     def publish_telemetry(self, head: bytes, payload: bytes) -> None:
-        """QoS 0, not retained. Only while `room`. The packet is packed here: paho takes twenty times as long."""
-        out, length = self._link.out, len(head) + len(payload)
-        out.append(0x30)
-        while length > 127:
-            out.append(length & 127 | 128)
-            length >>= 7
-        out.append(length)
-        out += head
-        out += payload
+        """QoS 0, not retained. Only while `room`."""
+        put_publish(self._link.out, 0, head, payload)
         self.flush_soon()
 
     def publish(
@@ -141,21 +133,26 @@ class Connection:
         correlation: bytes | None = None,
     ) -> None:
         """QoS 1; done is called once. The caller keeps `in_flight` within the broker's `receive_maximum`."""
-        if len(topic.encode()) + len(payload) + 64 > self.max_packet:
+        try:
+            head = topic_head(topic) + self._next_id()
+        except ValueError as error:
+            done(RefusedError(str(error)))
+            return
+        if self._five:
+            head += correlation_property(correlation)
+        if len(head) + len(payload) + 5 > self.max_packet:
             done(RefusedError(f"longer than the {self.max_packet} bytes that the broker takes"))
             return
-        properties = None
-        if correlation is not None and self._five:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.CorrelationData = correlation
-        try:
-            info = self._client.publish(topic, payload, 1, retain and self.retains, properties)
-        except ValueError as error:
-            done(RefusedError(f"no topic: {error}"))
-            return
-        self._in_flight[info.mid] = _InFlight(time.monotonic(), done)
-        if info.rc != 0:
-            self._end(f"paho: {info.rc.name}")
+        self._in_flight[self._last_id] = _InFlight(time.monotonic(), done)
+        put_publish(self._link.out, 2 | (retain and self.retains), head, payload)
+        self.flush_soon()
+
+    def _next_id(self) -> bytes:
+        """A packet id that is not in use. Ours are the upper ones: paho counts its subscriptions from 1."""
+        while True:
+            self._last_id = self._last_id + 1 if self._last_id < 65535 else _FIRST_ID
+            if self._last_id not in self._in_flight:
+                return self._last_id.to_bytes(2, "big")
 
     def subscribe(self, filters: Iterable[str], *, qos: int = 1, retained: bool = True) -> None:
         """retained: want the values that the broker keeps (MQTT 5; 3.1.1 always sends them)."""
@@ -195,7 +192,6 @@ class Connection:
             reconnect_on_failure=False,
         )
         client.link = self._link
-        client.max_inflight_messages_set(0)  # our own window; paho's is walked through at every PUBACK
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
         if options.will is not None:
@@ -207,7 +203,6 @@ class Connection:
         client.on_disconnect = lambda _, __, flags, reason, ____: self._end(
             str(reason) if flags.is_disconnect_packet_from_server else self._link.end or str(reason)
         )
-        client.on_publish = lambda _, __, mid, reason, ___: self._on_puback(mid, reason)
         client.on_subscribe = lambda _, __, ___, reasons, ____: self._on_suback(reasons)
         client.on_message = lambda _, __, message: self.on_message(message)
         return client
@@ -249,10 +244,13 @@ class Connection:
             else:
                 self._connack.set_result(None)
 
-    def _on_puback(self, mid: int, reason: ReasonCode) -> None:
-        entry = self._in_flight.pop(mid, None)
-        if entry is not None:
-            entry.done(RefusedError(str(reason)) if reason.is_failure else None)
+    def _on_pubacks(self) -> None:
+        acks, self._link.acks = self._link.acks, []
+        for id, reason in acks:
+            entry = self._in_flight.pop(id, None)
+            if entry is not None:
+                entry.done(RefusedError(_reason_text(reason)) if reason >= 0x80 else None)
+        if acks:
             self.on_room()
 
     def _on_suback(self, reasons: list[ReasonCode]) -> None:
@@ -274,6 +272,7 @@ class Connection:
         if not self._watched:
             return
         more = self._link.fill()
+        self._on_pubacks()
         try:
             while self._watched and self._link.unread:
                 self._client.loop_read()
@@ -336,6 +335,13 @@ class Connection:
         in_flight, self._in_flight = self._in_flight, {}
         for entry in in_flight.values():
             entry.done(LinkError(reason))
+
+
+def _reason_text(code: int) -> str:
+    try:
+        return str(ReasonCode(PacketTypes.PUBACK, identifier=code))
+    except (KeyError, ValueError):
+        return f"reason code 0x{code:02x}"
 
 
 async def connect(options: Options) -> Connection:
