@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +28,7 @@ def test_the_version_goes_to_stdout_and_is_the_packages(evcore: Evcore) -> None:
 def test_help_names_every_command_and_the_exit_codes(evcore: Evcore) -> None:
     done = evcore("--help")
     assert done.returncode == 0
-    for word in ("check", "doctor", "Exit codes: 0 done, 1 failed, 2 "):
+    for word in ("run", "check", "doctor", "Exit codes: 0 done, 1 failed, 2 "):
         assert word in done.stdout
     assert "\x1b[" not in done.stdout
 
@@ -42,8 +46,11 @@ def test_a_wrong_command_line_is_exit_code_2_and_nothing_on_stdout(evcore: Evcor
     assert "Error: " in done.stderr
 
 
-def test_a_good_configuration_is_exit_code_0(evcore: Evcore) -> None:
-    done = evcore("check", str(SAMPLE))
+def test_a_good_configuration_is_exit_code_0(evcore: Evcore, tmp_path: Path) -> None:
+    text = SAMPLE.read_text()
+    text = text[: text.index("[[can]]")] + text[text.index("# ---- backends") :]
+    (tmp_path / "site.toml").write_text(text)
+    done = evcore("check", str(tmp_path / "site.toml"))
     assert done.returncode == 0, done.stderr
     assert "ok: 1 OCPP ports, 2 stations" in done.stdout
 
@@ -57,7 +64,6 @@ def test_a_bad_configuration_is_exit_code_2_and_one_line_on_stderr(evcore: Evcor
 
 def test_a_terminal_gets_colours_unless_no_color_is_set(tmp_path: Path) -> None:
     """On a real pseudo-terminal: the first finding's level is coloured, with NO_COLOR nothing is."""
-    import os
     import pty
 
     def seen(**env: str) -> bytes:
@@ -92,3 +98,87 @@ def test_the_doctor_reports_as_lines_and_as_json(evcore: Evcore) -> None:
     lines = evcore("doctor").stdout.splitlines()
     assert len(lines) == len(findings)
     assert all(line.split()[0] in ("ok", "warn", "fail") for line in lines)
+
+
+@pytest.fixture
+def site(tmp_path: Path, free_port: Callable[[], int]) -> tuple[Path, int]:
+    """A small site and its HTTP port."""
+    port = free_port()
+    text = f"""
+[[ocpp]]
+port = {free_port()}
+[[ocpp.stations]]
+id = "CP-1"
+password = "password-of-cp-1"
+[http]
+port = {port}
+api_keys = ["key-of-the-api"]
+[[mqtt]]
+url = "mqtt://127.0.0.1:1"
+username = "user"
+password = {{ env = "MQTT_PASSWORD" }}
+"""
+    (tmp_path / "site.toml").write_text(text)
+    return tmp_path / "site.toml", port
+
+
+def _start(path: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "evcore", "run", str(path), *options]
+    environ = {**os.environ, "MQTT_PASSWORD": "password-of-mqtt"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
+
+
+def _until_ready(port: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/healthz")
+            with urllib.request.urlopen(request, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("it does not answer")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_exit_code_0_and_logs_without_secrets(
+    site: tuple[Path, int], number: signal.Signals
+) -> None:
+    path, port = site
+    with _start(path, "--log-level", "debug") as process:
+        _until_ready(port, process)
+        process.send_signal(number)
+        out, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    assert out == ""
+    lines = log.splitlines()
+    assert all(" level=" in line and " logger=" in line for line in lines), log
+    assert any("started: " in line for line in lines)
+    for secret in ("password-of-cp-1", "key-of-the-api", "password-of-mqtt"):
+        assert secret not in log
+
+
+def test_a_second_signal_ends_a_run_that_hangs_at_once(tmp_path: Path) -> None:
+    program = """
+import asyncio, os, signal
+from evcore.gateway.runner import run_until_signal
+
+async def run():
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(60)
+
+run_until_signal(run, lambda: None, patience_s=60)
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=30, capture_output=True)
+    assert done.returncode == 1
+
+
+def test_a_run_that_cannot_start_says_why_in_one_line(evcore: Evcore, tmp_path: Path) -> None:
+    (tmp_path / "evcore.db").write_bytes(b"no database" * 1000)
+    (tmp_path / "site.toml").touch()
+    done = evcore("run", "site.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: StoreError: ")
+    assert "Traceback" not in done.stderr

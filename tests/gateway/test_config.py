@@ -55,7 +55,12 @@ WRONG = [
     ('[[tokens]]\nid = "a"\nexpires = 2027-01-01T00:00:00', "tokens[0].expires", "offset", "2027"),
     ('[[tokens]]\nid = "a"\nexpires = "soon"', "tokens[0].expires", "RFC3339", "'soon'"),
     ('[[tokens]]\nid = "a"\n[[tokens]]\nid = "a"', "tokens[1].id", "tokens[0].id does not have", "a"),
-    ('[[payments]]\nname = "p"\nurl = "https://h"', "payments[0].webhook_secrets", "a value", "nothing"),
+    (
+        '[[payments]]\nname = "p"\nurl = "https://h"\napi_key = "abcdef"',
+        "payments[0].webhook_secrets",
+        "a value",
+        "nothing",
+    ),
     ("[limits]\ndrain_s = inf", "limits.drain_s", "<= 600", "inf"),
     ("[site\n", "line 1, column 6", "TOML", "Expected"),
     ("a = " + "[" * 20_000, "", "TOML", "without end"),
@@ -101,15 +106,16 @@ def test_the_sample_is_right_and_shows_every_key(tmp_path: Path) -> None:
     assert _keys(Config) - {"file"} <= words
 
 
-def test_the_table_that_the_sample_leaves_out_is_right_too(tmp_path: Path) -> None:
-    """What somebody gets who removes the "# " before it."""
+def test_the_tables_that_the_sample_leaves_out_are_right_too(tmp_path: Path) -> None:
+    """What somebody gets who removes the "# " before them."""
     text = SAMPLE.read_text()
-    start = text.index("# [[payments]]")
-    end = text.index("[limits]")
+    for first, last in (("# [[payments]]", "[limits]"), ("# [[mqtt.sources]]", "[http]")):
+        start, end = text.index(first), text.index(last)
+        text = text[:start] + re.sub("^# ", "", text[start:end], flags=re.M) + text[end:]
     environ = {"ACME_KEY": "secret-1", "ACME_WEBHOOK_SECRET": "secret-2"}
-    text = text[:start] + re.sub("^# ", "", text[start:end], flags=re.M) + text[end:]
     config = parse(text, file="site.toml", base=tmp_path, environ=environ)
     assert config.payments[0].webhook_secrets[0].reveal() == "secret-2"
+    assert config.mqtt[0].sources[0].pointer == "/total_act_power"
 
 
 def test_a_price_keeps_its_decimals_exactly(tmp_path: Path) -> None:

@@ -95,9 +95,18 @@ def test_no_repr_format_error_or_pickle_shows_a_secret(site: Path) -> None:
         ('[[mqtt]]\nname = "b"\npassword = { env = "hidden" }', "mqtt[1].password.env"),
         ('[[mqtt]]\nname = "b"\npassword = { file = "none" }', "mqtt[1].password.file"),
         ('[[mqtt]]\nname = "b"\npassword = "abc"', "mqtt[1].password"),
-        ('[[payments]]\nname = "q"\nurl = "https://h"\nwebhook_secrets = "hidden-pw"', "payments[1].webhook_secrets"),
-        ('[[payments]]\nname = "q"\nurl = "https://h"\nwebhook_secrets = [11223344]', "payments[1].webhook_secrets[0]"),
-        ('[[payments]]\nname = "q"\nurl = "https://u:hidden-pw@h"\nwebhook_secrets = ["aaaa"]', "payments[1].url"),
+        (
+            '[[payments]]\nname = "q"\nurl = "https://h"\napi_key = "a-key"\nwebhook_secrets = "hidden-pw"',
+            "payments[1].webhook_secrets",
+        ),
+        (
+            '[[payments]]\nname = "q"\nurl = "https://h"\napi_key = "a-key"\nwebhook_secrets = [11223344]',
+            "payments[1].webhook_secrets[0]",
+        ),
+        (
+            '[[payments]]\nname = "q"\nurl = "https://u:hidden-pw@h"\napi_key = "a-key"\nwebhook_secrets = ["aaaa"]',
+            "payments[1].url",
+        ),
     ],
 )
 def test_a_wrong_secret_is_refused_by_its_key_and_not_shown(more: str, key: str, site: Path) -> None:

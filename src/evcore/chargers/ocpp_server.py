@@ -10,6 +10,7 @@ import random
 import ssl as tls
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from evcore.chargers.ocpp_station import ChargerState, Dialect, Services
@@ -213,7 +214,9 @@ class OcppServer:
         if state is None:
             if self._services is None or (len(self._chargers) >= self._max_stations and not self._forget_one()):
                 raise UpgradeError(503, "too_many_stations", "no room for another station")
-            state = ChargerState(self._services, Station(identity, False), registered=identity in self._registered)
+            known = self._services.hub.last(f"charger/{identity}")  # as it described itself to an earlier process
+            station = replace(known, online=False) if isinstance(known, Station) else Station(identity, False)
+            state = ChargerState(self._services, station, registered=identity in self._registered)
             state.sessions = {session.transaction_id: session for session in self._restored.pop(identity, ())}
             self._chargers[identity] = state
         return state

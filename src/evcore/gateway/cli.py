@@ -77,12 +77,34 @@ def _root(
 
 
 @app.command()
+def run(config: ConfigFile, log_level: Level = LogLevel.INFO) -> None:
+    """Run the site that CONFIG describes.
+
+    Until SIGTERM or SIGINT (Ctrl-C): then stations are told to come back, what is under way is finished, and the exit
+    code is 0. A second signal ends it at once. Logs go to stderr.
+    """
+    from evcore.gateway.gateway import Gateway
+    from evcore.gateway.logs import set_up
+    from evcore.gateway.runner import run_until_signal
+
+    settings = _load(config)
+    set_up(log_level, settings.secrets())
+    gateway = Gateway(settings)
+    run_until_signal(gateway.run, gateway.stop, patience_s=settings.limits.drain_s)
+
+
+@app.command()
 def check(config: ConfigFile) -> None:
     """Say what is wrong with CONFIG.
 
     Reads it and everything that it names; nothing is started.
     """
+    import asyncio
+
+    from evcore.gateway.gateway import Gateway
+
     settings = _load(config)
+    asyncio.run(Gateway(settings).check())
     stations = sum(len(listener.stations) for listener in settings.ocpp)
     parts = {
         "OCPP ports": len(settings.ocpp),

@@ -109,14 +109,33 @@ class CanTable(Table, frozen=True, kw_only=True):
     evse: Annotated[int, Meta(ge=0)] = 0
 
 
+class MqttSourceTable(Table, frozen=True, kw_only=True):
+    """[[mqtt.sources]]: a value that another device publishes. pointer: JSON pointer to the number in a JSON payload,
+    "" where the payload is the number. scale: what it is multiplied with to have it in `unit`."""
+
+    topic: Text
+    source: Name
+    measurand: Text
+    unit: str
+    pointer: str = ""
+    scale: float = 1.0
+    phase: str | None = None
+    location: str = "Outlet"
+    evse: Annotated[int, Meta(ge=0)] = 0
+
+
 class MqttTable(Table, frozen=True, kw_only=True):
-    """[[mqtt]]: a broker. url: mqtt://host[:port] or mqtts://host[:port]."""
+    """[[mqtt]]: a broker. url: mqtt://host[:port] or mqtts://host[:port]. node: this gateway's name below the site, ""
+    for the host's. protocol: "auto" is MQTT 5, or 3.1.1 where the broker does not know 5."""
 
     name: Name = "mqtt"
     url: Text = "mqtt://127.0.0.1:1883"
+    node: str = ""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str | None = None
     password: Secret | None = None
     tls: ClientTls | None = None
+    sources: tuple[MqttSourceTable, ...] = ()
 
 
 class HttpTable(Table, frozen=True, kw_only=True):
@@ -151,21 +170,22 @@ class TokenTable(Table, frozen=True, kw_only=True):
 
 
 class PaymentTable(Table, frozen=True, kw_only=True):
-    """[[payments]]: a payment provider. webhook_secrets: more than one while a secret is being replaced."""
+    """[[payments]]: a payment provider. webhook_secrets: whsec_..., more than one while a secret is being replaced."""
 
     name: Name
     url: Text
     kind: Literal["generic"] = "generic"
-    api_key: Secret | None = None
+    api_key: Secret
     webhook_secrets: Annotated[tuple[Secret, ...], Meta(min_length=1)]
 
 
 class LimitsTable(Table, frozen=True, kw_only=True):
     """[limits]. drain_s: how long a stop may take. restart_max_s: the longest pause before a failed part is tried
-    again."""
+    again. stale_s: a value that nobody has renewed for so long is shown as stale."""
 
     drain_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
     restart_max_s: Seconds = 60.0
+    stale_s: Seconds = 300.0
 
 
 class Config(Table, frozen=True, kw_only=True):
@@ -212,11 +232,22 @@ def parse(text: str, *, file: str, base: Path, environ: Mapping[str, str] = os.e
         raise ValueError(f"Expected `path`, got `{type(value).__name__}`")
 
     config = convert(read_toml(text, file), Config, file, custom)
-    store = msgspec.structs.replace(config.store, path=base / config.store.path)  # the default is relative too
-    config = msgspec.structs.replace(config, store=store, file=file)
+    config = msgspec.structs.replace(
+        config,
+        store=msgspec.structs.replace(config.store, path=base / config.store.path),  # the default is relative too
+        modbus=tuple(_with_profile(meter, base) for meter in config.modbus),
+        file=file,
+    )
     for key, expected, got in problems(config):
         raise ConfigError(file, key, expected, got)
     return config
+
+
+def _with_profile(meter: ModbusTable, base: Path) -> ModbusTable:
+    """With the path of its profile, where that is a file and not a name."""
+    if "/" not in meter.profile and not meter.profile.endswith(".toml"):
+        return meter
+    return msgspec.structs.replace(meter, profile=str(base / meter.profile))
 
 
 def _secrets(value: Any) -> Iterable[Secret]:

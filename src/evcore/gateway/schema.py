@@ -167,7 +167,20 @@ _PAYMENTS: Step = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PAYMENTS, _LISTS)
+# The stations that were accepted once, as they described themselves.
+_STATIONS: Step = (
+    """CREATE TABLE stations (
+        id TEXT PRIMARY KEY,
+        protocol TEXT NOT NULL,
+        vendor TEXT NOT NULL,
+        model TEXT NOT NULL,
+        serial TEXT NOT NULL,
+        firmware TEXT NOT NULL,
+        last_seen_ns INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PAYMENTS, _LISTS, _STATIONS)
 
 
 class LayoutError(Exception):

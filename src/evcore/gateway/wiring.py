@@ -1,0 +1,216 @@
+"""From a configuration to connectors: one function a table."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evcore.errors import ConfigError
+from evcore.gateway.config import (
+    CanTable,
+    Config,
+    HttpTable,
+    ModbusTable,
+    MqttTable,
+    OcppTable,
+    StationTable,
+    Table,
+)
+from evcore.gateway.part import Part, Phase
+from evcore.gateway.secret import Secret
+from evcore.gateway.tariff import Tariff
+from evcore.gateway.tls import client_context, server_context
+from evcore.ports import Ledger, Outbox, Site
+
+if TYPE_CHECKING:
+    from evcore.backends.psp import GenericProvider
+
+SPREAD_S = 0.01  # between two stations that are sent away, so that they do not all come back at once
+
+
+def device_parts(config: Config) -> list[Part]:
+    """Meters and buses. Raises ConfigError."""
+    parts = [_modbus(config, n, table) for n, table in enumerate(config.modbus)]
+    return parts + [_can(config, n, table) for n, table in enumerate(config.can)]
+
+
+def backend_parts(config: Config, outbox: Callable[[str], Outbox]) -> list[Part]:
+    """Brokers. outbox: what a destination has still to be told, by its name. Raises ConfigError."""
+    return [_mqtt(config, n, table, outbox(table.name)) for n, table in enumerate(config.mqtt)]
+
+
+def listener_parts(config: Config, ledger: Ledger, site: Site, accepted: Collection[str]) -> list[Part]:
+    """Ports that others connect to. accepted: stations that need not boot again. Raises ConfigError."""
+    parts = [_ocpp(config, n, table, ledger, accepted) for n, table in enumerate(config.ocpp)]
+    if config.http is not None:
+        parts.append(_http(config, config.http, site))
+    return parts
+
+
+def payment_providers(config: Config) -> dict[str, GenericProvider]:
+    """By name. Raises ConfigError."""
+    from evcore.backends.psp import GenericProvider
+
+    providers = {}
+    for n, table in enumerate(config.payments):
+        try:
+            secrets = [secret.text() for secret in table.webhook_secrets]
+            provider = GenericProvider(table.name, table.url, api_key=table.api_key.text(), webhook_secrets=secrets)
+        except ValueError as error:
+            raise ConfigError(config.file, f"payments[{n}].webhook_secrets", "whsec_...", str(error)) from None
+        providers[table.name] = provider
+    return providers
+
+
+def tariff(config: Config) -> Tariff | None:
+    """The price of a session, in minor units. None: no tariff is configured."""
+    table = config.tariff
+    if table is None:
+        return None
+
+    def minor(price: Decimal) -> str:
+        return str(price.scaleb(table.minor_digits))
+
+    return Tariff(
+        table.currency,
+        per_kwh=minor(table.per_kwh),
+        per_session=minor(table.per_session),
+        per_hour=minor(table.per_hour),
+    )
+
+
+def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Collection[str]) -> Part:
+    from evcore.chargers import OcppServer
+
+    with _named(config, f"ocpp[{n}]", table):
+        server = OcppServer(
+            table.host,
+            table.port,
+            ledger=ledger,
+            authenticate=None if table.allow_unauthenticated else StationList(table.stations),
+            allow_unauthenticated=table.allow_unauthenticated,
+            ssl=server_context(table.tls, config.file, f"ocpp[{n}].tls") if table.tls else None,
+            name=table.name,
+            registered=accepted,
+            heartbeat_s=table.heartbeat_s,
+            call_timeout_s=table.call_timeout_s,
+        )
+
+    async def drain(seconds: float) -> None:
+        await server.drain(min(seconds, SPREAD_S * len(server.connected)))
+
+    return Part(table.name, Phase.STATIONS, server.run, server, drain)
+
+
+def _http(config: Config, table: HttpTable, site: Site) -> Part:
+    from evcore.backends import HttpBackend
+
+    with _named(config, "http", table):
+        backend = HttpBackend(
+            site,
+            host=table.host,
+            port=table.port,
+            api_keys=[key.text() for key in table.api_keys],
+            ssl=server_context(table.tls, config.file, "http.tls") if table.tls else None,
+            name=table.name,
+            dashboard=table.dashboard,
+        )
+    return Part(table.name, Phase.WEB, backend.run, backend)
+
+
+def _mqtt(config: Config, n: int, table: MqttTable, outbox: Outbox) -> Part:
+    from evcore.backends import MqttBackend, MqttSource
+
+    secure = table.tls is not None or table.url.startswith("mqtts:")
+    sources = []
+    for m, source in enumerate(table.sources):
+        with _named(config, f"mqtt[{n}].sources[{m}]", source):
+            sources.append(MqttSource(**{name: getattr(source, name) for name in source.__struct_fields__}))
+    with _named(config, f"mqtt[{n}]", table):
+        backend = MqttBackend(
+            table.url,
+            site_id=config.site.id,
+            node=table.node,
+            outbox=outbox,
+            sources=sources,
+            name=table.name,
+            username=table.username,
+            password=table.password.text() if table.password else None,
+            tls=client_context(table.tls, config.file, f"mqtt[{n}].tls") if secure else None,
+            protocol=table.protocol,
+        )
+    return Part(table.name, Phase.BACKENDS, backend.run)
+
+
+def _modbus(config: Config, n: int, table: ModbusTable) -> Part:
+    from evcore.meters import ModbusMeter
+
+    with _named(config, f"modbus[{n}]", table):
+        profile = Path(table.profile) if table.profile.endswith(".toml") else table.profile
+        meter = ModbusMeter(table.url, profile=profile, unit=table.unit, name=table.name, period_s=table.period_s)
+    return Part(table.name, Phase.DEVICES, meter.run)
+
+
+def _can(config: Config, n: int, table: CanTable) -> Part:
+    from evcore.meters import CanSource
+
+    with _named(config, f"can[{n}]", table):
+        source = CanSource(
+            table.interface,
+            table.channel,
+            database=table.database,
+            observer=table.observer,
+            name=table.name,
+            vehicle=table.vehicle,
+            station=table.station,
+            evse=table.evse,
+        )
+    return Part(table.name, Phase.DEVICES, source.run)
+
+
+class StationList:
+    """May this station connect? One that is listed with a password must show it, one without need not (the rules of the
+    configuration allow that only on the loopback or behind a client certificate), any other may not."""
+
+    def __init__(self, stations: Sequence[StationTable]) -> None:
+        self._passwords = {station.id: _forms(station.password) for station in stations}
+
+    def __call__(self, identity: str, password: bytes | None) -> bool:
+        wanted = self._passwords.get(identity)
+        # Compared in any case: the time that it takes tells nobody which identities there are.
+        right = [hmac.compare_digest(form, password or b"") for form in wanted or (b"no such station",)]
+        return wanted is not None and (not wanted or any(right))
+
+
+def _forms(secret: Secret | None) -> tuple[bytes, ...]:
+    """What a station may send for the password. 32 to 40 hex digits also stand for their bytes, as in the setting
+    AuthorizationKey of OCPP 1.6 (security white paper, A00.FR.205)."""
+    if secret is None:
+        return ()
+    value = secret.reveal()
+    if isinstance(value, bytes):
+        return (value,)
+    if re.fullmatch("(?:[0-9A-Fa-f]{2}){16,20}", value):
+        return value.encode(), bytes.fromhex(value)
+    return (value.encode(),)
+
+
+@contextmanager
+def _named(config: Config, key: str, table: Table) -> Iterator[None]:
+    """What a connector's constructor refuses, as a ConfigError of the user's file and key."""
+    try:
+        yield
+    except ConfigError as error:
+        if error.file == config.file:
+            raise
+        names = table.__struct_fields__
+        known = error.key.rsplit(".", 1)[-1]
+        place = f"{key}.{known}" if known in names else key
+        raise ConfigError(config.file, place, error.expected, f"{error.got} ({error.file})") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(config.file, key, "values that go together", str(error)[:200]) from None
