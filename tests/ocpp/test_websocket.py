@@ -410,6 +410,17 @@ async def test_a_client_without_a_server_raises_a_link_error(free_port: Callable
         await connect(f"ws://127.0.0.1:{free_port()}/CP1", Silent(), timeout_s=5)
 
 
+async def test_a_server_that_hangs_up_during_the_handshake_is_no_opening() -> None:
+    # picows 2.3 returns from ws_connect then, as if all were well
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(LinkError):
+            await connect(f"ws://127.0.0.1:{port}/CP1", Silent(), timeout_s=5)
+
+
 async def test_a_cancelled_client_leaves_nothing_open(open_door: Opener) -> None:
     door = await open_door()
     task = asyncio.create_task(connect(f"{door.url}/CP1", Silent()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import ipaddress
 import logging
@@ -16,10 +17,11 @@ from typing import Literal
 from evcore.chargers.ocpp_station import ChargerState, Dialect, Services
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
-from evcore.errors import ConfigError
+from evcore.errors import ConfigError, EvcoreError
 from evcore.local import LocalLedger
 from evcore.model import Answer, Command, Event, Health, Session, Station
 from evcore.ocpp import Codec, Limits
+from evcore.ocpp.admission import Admission
 from evcore.ocpp.events import Anomaly, Notified
 from evcore.ocpp.session import Session as RpcSession
 from evcore.ocpp.upgrade import VERSIONS, Upgrade, UpgradeError
@@ -40,11 +42,12 @@ class OcppServer:
     passwords: identity -> password; a str of 32 to 40 hex digits also stands for its bytes (1.6 AuthorizationKey).
     authenticate: (identity, password or None) -> may it connect?, instead; called on the event loop, so be quick.
     Without either the server listens on a loopback address only, unless allow_unauthenticated. ssl: a server context,
-    for wss. register: answers BootNotification, "Accepted", "Pending" or "Rejected". registered: identities that were
-    accepted before this process began and need not boot again. heartbeat_s: told to stations. ping_s: after so long
-    without a frame a station is pinged, after twice that it is gone; 0 for never. mode: see `Codec`.
-    default_subprotocol: for chargers that name none, for example "ocpp1.6". max_message: bytes. max_stations: known at
-    once.
+    for wss. register: answers BootNotification, "Accepted", "Pending" or "Rejected"; None: all are accepted.
+    registered: identities that were accepted before this process began and need not boot again. heartbeat_s: told to
+    stations. ping_s: after so long without a frame a station is pinged, after twice that it is gone; 0 for never.
+    mode: see `Codec`. default_subprotocol: for chargers that name none, for example "ocpp1.6". max_message: bytes.
+    max_stations: known at once. max_failures: failed handshakes in a row after which an address waits, one is forgiven
+    every 2 s; 0 for no limit, where all stations come through one proxy.
     """
 
     def __init__(
@@ -63,11 +66,12 @@ class OcppServer:
         ping_s: float = 30.0,
         handshake_s: float = 10.0,
         mode: Literal["strict", "off"] = "strict",
-        register: Callable[[Station], str] = lambda station: "Accepted",
+        register: Callable[[Station], str] | None = None,
         registered: Collection[str] = (),
         default_subprotocol: str = "",
         max_message: int = 256 * 1024,
         max_stations: int = 20_000,
+        max_failures: int = 20,
     ) -> None:
         if passwords is None and authenticate is None and not allow_unauthenticated and not _is_loopback(host):
             raise ConfigError(
@@ -82,7 +86,7 @@ class OcppServer:
         self._register, self._registered = register, frozenset(registered)
         self._heartbeat_s, self._call_timeout = heartbeat_s, int(call_timeout_s * 1e9)
         self._ping_s, self._handshake_s, self._default = ping_s, handshake_s, default_subprotocol
-        self._max_message, self._max_stations = max_message, max_stations
+        self._max_message, self._max_stations, self._max_failures = max_message, max_stations, max_failures
         limits = Limits(size=max_message)
         # `value`: the registers of 2.x are JSON numbers, and a bill needs their digits
         self._codecs = {
@@ -145,6 +149,7 @@ class OcppServer:
                     self._wanted_port,
                     self._accept,
                     refused=self._refused,
+                    admission=Admission(failures=self._max_failures),
                     ssl=self._ssl,
                     limit=self._max_message,
                     ping_s=self._ping_s,
@@ -216,8 +221,11 @@ class OcppServer:
                 raise UpgradeError(503, "too_many_stations", "no room for another station")
             known = self._services.hub.last(f"charger/{identity}")  # as it described itself to an earlier process
             station = replace(known, online=False) if isinstance(known, Station) else Station(identity, False)
-            state = ChargerState(self._services, station, registered=identity in self._registered)
+            state = ChargerState(self._services, station)
             state.sessions = {session.transaction_id: session for session in self._restored.pop(identity, ())}
+            # who charged, or where all may boot booted, at an earlier process was accepted and need not boot again
+            booted = self._register is None and bool(station.model)
+            state.registered = booted or bool(state.sessions) or identity in self._registered
             self._chargers[identity] = state
         return state
 
@@ -267,6 +275,7 @@ class _StationLink(Link):
         self._server, self.state, self.subprotocol = server, state, subprotocol
         self._dialect: Dialect = dialect(state, self.call, session.version)
         self.release: Callable[[], None] = lambda: None
+        self._asked_to_boot = False
         super().__init__(session, self._dialect.handle, traffic=state.hub.traffic("ocpp"))
 
     async def command(self, command: Command) -> Answer:
@@ -280,6 +289,14 @@ class _StationLink(Link):
 
     def on_anomaly(self, anomaly: Anomaly) -> None:
         self.state.complain(anomaly.reason, anomaly.detail, anomaly.action)
+        if anomaly.reason == "not_accepted" and not self._asked_to_boot:
+            # it reconnected to a server that does not know it any more: ask, or it would be refused for ever
+            self._asked_to_boot = True
+            self.spawn(self._ask_to_boot())
+
+    async def _ask_to_boot(self) -> None:
+        with contextlib.suppress(EvcoreError):
+            await self.call("TriggerMessage", {"requestedMessage": "BootNotification"})
 
     def on_notified(self, notified: Notified) -> None:
         self.state.event("periodic_event", text=notified.action, data=notified.payload)

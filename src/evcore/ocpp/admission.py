@@ -10,8 +10,8 @@ from collections import OrderedDict
 
 
 class Admission:
-    """failures: how many an address may have in a row; every `forgive` ns one of them is forgiven. addresses: how many
-    are remembered, the longest quiet one is forgotten first."""
+    """failures: how many an address may have in a row, 0 for any number; every `forgive` ns one of them is forgiven.
+    addresses: how many are remembered, the longest quiet one is forgotten first."""
 
     def __init__(self, *, failures: int = 20, forgive: int = 2_000_000_000, addresses: int = 4096) -> None:
         self._failures, self._forgive, self._addresses = failures, forgive, addresses
@@ -20,7 +20,7 @@ class Admission:
     def admits(self, address: str, now: int) -> bool:
         """May this address open another connection? now: monotonic ns."""
         debt = self._debts.get(address)
-        if debt is None:
+        if debt is None or not self._failures:
             return True
         if debt <= now:
             del self._debts[address]

@@ -58,7 +58,7 @@ async def connect(
 
     try:
         async with asyncio.timeout(timeout_s):
-            await ws_connect(
+            transport, _ = await ws_connect(
                 opening,
                 url,
                 ssl_context=ssl,
@@ -70,6 +70,8 @@ async def connect(
                 websocket_handshake_timeout=timeout_s,
                 logger_name=quiet,
             )
+        if transport.response is None:  # picows takes an end before the answer for an opening
+            raise LinkError(f"{url}: closed during the handshake")
     except WSHandshakeError as error:
         status = 0 if error.response is None else int(error.response.status)
         raise HandshakeRefused(status, f"{url}: {error}") from error

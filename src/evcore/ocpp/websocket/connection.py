@@ -20,7 +20,8 @@ quiet.setLevel(logging.CRITICAL)
 
 DEFLATE_FROM = 256  # bytes: below, deflate costs more than it saves
 WRITE_LIMIT = 256 * 1024  # bytes that may wait for a peer that does not read
-CLOSE_WAIT_S = 3.0
+CLOSE_WAIT_S = 3.0  # for the peer's good-bye
+FAIL_WAIT_S = 0.2  # the same after it broke the rules: RFC 6455, 7.1.7 lets us drop it at once
 _TEXT, _CLOSE, _PING, _PONG = WSMsgType.TEXT, WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
 
 
@@ -98,7 +99,7 @@ class Connection(WSListener):
         if self._open and self._transport is not None:
             self._transport.send_ping()
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
+    def close(self, code: int = 1000, reason: str = "", *, wait_s: float = CLOSE_WAIT_S) -> None:
         """Say good-bye and wait a few seconds for the peer's; what is sent from now on is dropped. code: as RFC 6455,
         7.4 allows it to be sent."""
         if not self._open or self._transport is None:
@@ -106,7 +107,7 @@ class Connection(WSListener):
         self._open = False
         self._reason = self._reason or reason
         self._say_goodbye(self._transport, code, reason)
-        self._timer = asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.abort)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self.abort)
 
     def abort(self, reason: str = "") -> None:
         """Drop the connection at once."""
@@ -150,7 +151,7 @@ class Connection(WSListener):
                 if message is not None:
                     self._receiver.received(message)
             except Violation as violation:
-                self.close(violation.code, violation.reason)
+                self.close(violation.code, violation.reason, wait_s=FAIL_WAIT_S)
             except Exception:  # a receiver's fault must cost neither the connection nor its neighbours
                 log.exception("the receiver of %s failed", self.peer)
 

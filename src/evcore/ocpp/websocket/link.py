@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, assert_never
 
 from evcore.errors import CallError, LinkError
@@ -73,6 +73,12 @@ class Link:
         if self.connection is not None:
             self.connection.close(code, reason)
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it in a task that is kept until it ends."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
     # Receiver
 
     def opened(self, connection: Connection) -> None:
@@ -121,9 +127,7 @@ class Link:
         try:
             result = self._handle(called)
             if inspect.isawaitable(result):
-                task = asyncio.ensure_future(self._answer_later(called, result))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+                self.spawn(self._answer_later(called, result))
             else:
                 self.session.answer(called.id, result, now)
         except Exception as error:  # noqa: BLE001 - a handler's fault costs this call only
