@@ -63,9 +63,8 @@ class StoreLedger:
     destinations: the outboxes to be told of sessions: session.started, session.updated (at most one per `update_s`
     and session; the newest replaces one that still waits), session.ended, session.conflict, with `wire(session)` as
     body. tokens: who may charge. more_tokens: asked, with the station, for a token that `tokens` does not know; None
-    from
-    all: Invalid. price: what a session costs. curve_s: values other than registers are kept once in
-    this time; none while less than `spare_bytes` are free on the disk.
+    from all: Invalid. price: what a session costs. curve_s: values other than registers are kept once in this time;
+    none while less than `spare_bytes` are free on the disk.
     """
 
     def __init__(
