@@ -57,9 +57,15 @@ class Copy:
 
 def subscribed(feed: Feed, *patterns: str) -> tuple[Client, Copy]:
     client, copy = Client(), Copy()
-    copy.read(feed.subscribe(client, patterns or ("*",)))
-    feed.clients.add(client)
+    feed.subscribe(client, patterns or ("*",))
+    copy.read(feed.take(client))
     return client, copy
+
+
+def first(feed: Feed, since: int) -> dict[str, Any]:
+    client = Client()
+    feed.subscribe(client, ("*",), since)
+    return json.loads(feed.take(client)[0])
 
 
 def event(text: str) -> Event:
@@ -79,7 +85,7 @@ def test_a_delta_is_what_changed_and_null_is_what_went():
     feed.publish(replace(EVSE, charging="Charging", fault="x"))
     client, _ = subscribed(feed)
     feed.publish(replace(EVSE, fault="x", status="Occupied"))
-    (message,) = map(json.loads, client.take(feed.entities, feed.seq))
+    (message,) = map(json.loads, feed.take(client))
     assert message == {"t": "d", "seq": 2, "k": "evse/CP1/1", "v": {"charging": None, "status": "Occupied"}}
 
 
@@ -89,7 +95,7 @@ def test_many_changes_between_two_batches_are_one_message_and_events_are_all_the
     for n in range(50):
         feed.publish(Sample("m", "Voltage", 230.0 + n, "V", n))
         feed.publish(event(str(n)))
-    messages = list(client.take(feed.entities, feed.seq))
+    messages = list(feed.take(client))
     assert len(messages) == 51
     copy.read(messages)
     assert copy.events == [str(n) for n in range(50)]
@@ -102,7 +108,7 @@ def test_a_change_and_its_opposite_between_two_batches_are_nothing():
     client, _ = subscribed(feed)
     feed.publish(replace(EVSE, status="Occupied"))
     feed.publish(EVSE)
-    assert list(client.take(feed.entities, feed.seq)) == []
+    assert list(feed.take(client)) == []
 
 
 def test_a_client_gets_only_what_it_asked_for():
@@ -113,7 +119,7 @@ def test_a_client_gets_only_what_it_asked_for():
     feed.publish(replace(EVSE, id=11))
     feed.publish(event("yes"))
     feed.publish(Event("CP1", "session.started", 1, text="no"))
-    copy.read(client.take(feed.entities, feed.seq))
+    copy.read(feed.take(client))
     assert (set(copy.state), copy.events) == ({"charger/CP1", "evse/CP1/1"}, ["yes"])
 
 
@@ -123,7 +129,35 @@ def test_a_client_that_does_not_read_is_marked_and_holds_no_more_than_the_limit(
     for n in range(room.WAITING + 1):
         feed.publish(event(str(n)))
     assert client.too_slow
-    assert len(list(client.take(feed.entities, feed.seq))) == room.WAITING
+    assert len(feed.take(client)) == room.WAITING
+
+
+def test_a_few_large_events_are_too_many_too():
+    feed = Feed()
+    client, _ = subscribed(feed)
+    for _ in range(9):
+        feed.publish(event("x" * (1 << 20)))
+    assert client.too_slow
+
+
+def test_a_client_that_subscribes_again_and_again_gets_one_snapshot():
+    feed = Feed()
+    feed.publish(EVSE)
+    client, _ = subscribed(feed)
+    for _ in range(9):
+        feed.subscribe(client, ("*",))
+        feed.publish(event("between"))
+    (message,) = map(json.loads, feed.take(client))
+    assert (message["t"], message["seq"]) == ("snap", feed.seq)
+
+
+def test_replies_wait_for_no_batch_and_survive_a_new_subscription():
+    feed = Feed()
+    client, _ = subscribed(feed)
+    client.reply(b"{}")
+    feed.subscribe(client, ("*",))
+    assert client.urgent
+    assert feed.take(client)[0] == b"{}"
 
 
 def test_ended_sessions_leave_the_feed_oldest_first_but_never_an_active_one(monkeypatch):
@@ -133,9 +167,9 @@ def test_ended_sessions_leave_the_feed_oldest_first_but_never_an_active_one(monk
     feed.publish(Session("live", "CP1", 1, "0", "active", 1))
     for n in range(6):
         feed.publish(Session(f"s{n}", "CP1", 1, str(n), "active", 1))
-        copy.read(client.take(feed.entities, feed.seq))
+        copy.read(feed.take(client))
         feed.publish(Session(f"s{n}", "CP1", 1, str(n), "ended", 1))
-        copy.read(client.take(feed.entities, feed.seq))
+        copy.read(feed.take(client))
     assert set(copy.state) == set(feed.entities) == {f"session/{name}" for name in ("live", "s3", "s4", "s5")}
 
 
@@ -148,16 +182,18 @@ def test_a_settled_payment_that_changes_again_is_still_there(monkeypatch):
     assert set(feed.entities) == {"payment/q", "payment/r"}
 
 
-def test_after_lost_events_nobody_catches_up_over_the_gap():
+def test_after_lost_events_nobody_catches_up_over_the_gap_and_everybody_gets_a_snapshot():
     feed = Feed()
+    client, _ = subscribed(feed)
     feed.publish(event("1"))
     feed.lost()
-    assert "since" not in json.loads(feed.subscribe(Client(), ("*",), since=1)[0])
+    assert [json.loads(message)["t"] for message in feed.take(client)] == ["snap"]
+    assert "since" not in first(feed, since=1)
 
 
 def test_a_number_from_the_future_gets_a_snapshot():
     feed = Feed()
-    assert "since" not in json.loads(feed.subscribe(Client(), ("*",), since=1)[0])
+    assert "since" not in first(feed, since=1)
 
 
 json_values = st.recursive(
@@ -204,23 +240,23 @@ def test_through_batches_breaks_and_half_sent_batches_the_copy_is_exact(steps):
         for step in steps:
             match step:
                 case "batch":
-                    copy.read(client.take(feed.entities, feed.seq))
+                    copy.read(feed.take(client))
                 case "break" | "half":
                     if step == "half":
-                        messages = list(client.take(feed.entities, feed.seq))
+                        messages = list(feed.take(client))
                         copy.read(messages[: len(messages) // 2])
                     feed.clients.discard(client)
                     client = Client()
-                    answer = feed.subscribe(client, ("*",), since=copy.seq)
+                    feed.subscribe(client, ("*",), since=copy.seq)
+                    answer = feed.take(client)
                     if "since" not in json.loads(answer[0]):
                         copy.events = list(sent)  # too long ago: the events are gone, and it is told so
                     copy.read(answer)
-                    feed.clients.add(client)
                 case _:
                     feed.publish(step)
                     if isinstance(step, Event):
                         sent.append(step.text)
-        copy.read(client.take(feed.entities, feed.seq))
+        copy.read(feed.take(client))
     finally:
         room.RING, room.FINISHED = ring, finished
     assert copy.events == sent

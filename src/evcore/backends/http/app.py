@@ -14,24 +14,18 @@ from evcore.backends.http.access import Access
 from evcore.backends.http.call import CSV, JSON, Call, Context, Reply, Route
 from evcore.backends.http.encode import encode
 from evcore.backends.http.feed_socket import FeedServer
+from evcore.backends.http.guard import GUARD
+from evcore.backends.http.listener import heard
 from evcore.backends.http.openapi import document
 from evcore.backends.http.problem import MEDIA, ProblemError
 from evcore.backends.http.routes import ROUTES
-from evcore.backends.http.static import POLICY, Asset
+from evcore.backends.http.static import Asset
 from evcore.errors import StoreError
 from evcore.ports import Hub
 
 LARGEST_BODY = 64 * 1024
 BODY_S = 30.0
 MALFORMED = {400, 405, 408, 411, 413, 414, 415, 422, 431, 500}
-
-ALWAYS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": POLICY,
-}
 
 log = logging.getLogger(__name__)
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,7 +42,8 @@ def application(context: Context, access: Access, feed: FeedServer, assets: Mapp
     async def serve_feed(request: web.Request) -> web.StreamResponse:
         access.check_origin(request.headers)
         access.check_known(request.headers, request.cookies)
-        return await feed.serve(request)
+        headers, cookies = request.headers, request.cookies
+        return await feed.serve(request, lambda: access.known(headers, cookies))
 
     app.router.add_route("GET", "/feed", serve_feed)
     for path, asset in assets.items():
@@ -198,6 +193,7 @@ def _boundary(hub: Hub) -> Any:
 
     @web.middleware
     async def boundary(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+        heard(request)
         traffic.received += 1
         try:
             return await handler(request)
@@ -229,7 +225,7 @@ def _finisher(hub: Hub) -> Any:
     traffic = hub.traffic("http")
 
     async def finish(request: web.Request, response: web.StreamResponse) -> None:
-        for name, value in ALWAYS.items():
+        for name, value in GUARD.items():
             response.headers.setdefault(name, value)
         response.headers["Server"] = "evcore"
         traffic.sent += 1

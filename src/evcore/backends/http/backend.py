@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl as tls
 import time
@@ -23,6 +24,8 @@ from evcore.model import Health
 from evcore.ports import Hub, Site
 
 BACK_OFF_S = (1.0, 30.0)
+
+log = logging.getLogger(__name__)
 
 
 class HttpBackend:
@@ -72,8 +75,11 @@ class HttpBackend:
                     await self._serve(hub)
                 except OSError as error:
                     hub.publish(Health(self.name, "down", f"cannot listen: {error}"[:200], time.time_ns()))
-                    await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-                    wait = min(2 * wait, BACK_OFF_S[1])
+                except Exception as error:
+                    log.exception("the HTTP backend starts again")
+                    hub.publish(Health(self.name, "down", type(error).__name__, time.time_ns()))
+                await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+                wait = min(2 * wait, BACK_OFF_S[1])
         finally:
             self.started.clear()
             hub.publish(Health(self.name, "stopped", time_ns=time.time_ns()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +17,7 @@ from evcore.backends.http.commands import Commands
 from evcore.backends.http.encode import encode
 from evcore.backends.http.feed import Client, Feed
 from evcore.backends.http.problem import ProblemError
-from evcore.model import Verb, wire
+from evcore.model import Item, Verb, wire
 from evcore.ports import Hub, KeyReused
 
 PROTOCOL = "evcore.feed.v1"
@@ -23,6 +25,7 @@ CLIENTS = 100
 COMMANDS = 16  # of one client at a time
 HEARTBEAT_S = 20.0
 SEND_S = 20.0  # a client that takes nothing for so long is closed
+LOOK_S = 30.0  # how often an idle client's login is looked at
 LARGEST = 64 * 1024
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -54,6 +57,17 @@ class Order(Struct, tag_field="op", tag="cmd", forbid_unknown_fields=True, froze
 _decoder: msgspec.json.Decoder[Subscribe | Order] = msgspec.json.Decoder(Subscribe | Order)
 
 
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One client's socket. wake: its writer has something to look at. known: it may still ask, as when it came."""
+
+    socket: web.WebSocketResponse
+    transport: asyncio.Transport | None
+    known: Callable[[], bool]
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    client: Client = field(default_factory=Client)
+
+
 class FeedServer:
     """Serves /feed. hub: counts traffic there as "websocket"."""
 
@@ -61,137 +75,160 @@ class FeedServer:
         self.feed = Feed()
         self._hub, self._commands = hub, commands
         self._traffic = hub.traffic("websocket")
-        self._sockets: dict[Client, web.WebSocketResponse] = {}
-        self._wake: dict[Client, asyncio.Event] = {}
+        self._connections: set[Connection] = set()
 
     async def pump(self) -> None:
         """Move what the hub publishes into the feed, for ever."""
         subscription = self._hub.subscribe(limit=10_000)
+        moved = dropped = 0
         try:
             for item in self._hub.snapshot():
                 self.feed.publish(item)
-            dropped = 0
             async for item in subscription:
-                try:
-                    self.feed.publish(item)
-                except (ValueError, TypeError, RecursionError):
-                    log.exception("an item without a JSON form was left out of the feed")
-                    self._hub.count("evcore_feed_unencodable_total")
+                self._publish(item)
                 if subscription.dropped != dropped:
                     self._hub.count("evcore_feed_dropped_total", subscription.dropped - dropped)
                     dropped = subscription.dropped
                     self.feed.lost()
-                for client in self.feed.clients:
-                    if client.waiting:
-                        self._wake[client].set()
+                moved += 1
+                if moved % 64 == 0:
+                    await asyncio.sleep(0)  # a burst must not outrun the writers of clients that do read
         finally:
             subscription.close()
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """One client, from the handshake to its end. Access was checked before."""
-        if len(self._sockets) >= CLIENTS:
+    def _publish(self, item: Item) -> None:
+        try:
+            self.feed.publish(item)
+        except Exception:
+            log.exception("left out of the feed: %s", type(item).__name__)
+            self._hub.count("evcore_feed_unencodable_total")
+        for connection in self._connections:
+            client = connection.client
+            if client.too_slow and connection.transport is not None:
+                connection.transport.abort()  # its writer waits for a socket that takes nothing
+            elif client.urgent or (client.waiting and not client.resting):
+                connection.wake.set()
+
+    async def serve(self, request: web.Request, known: Callable[[], bool]) -> web.WebSocketResponse:
+        """One client, from the handshake to its end. Access was checked; `known` says later whether it still holds."""
+        if len(self._connections) >= CLIENTS:
             raise ProblemError(503, f"{CLIENTS} clients are connected already", headers={"Retry-After": "10"})
         socket = _accept(request)
         await socket.prepare(request)
-        client = Client()
-        self._sockets[client] = socket
-        self._wake[client] = asyncio.Event()
+        connection = Connection(socket, request.transport, known)
+        self._connections.add(connection)
         hello = {"t": "hello", "node": self.feed.node, "seq": self.feed.seq, "version": evcore.__version__}
-        self._push(client, encode(hello))
-        writer = asyncio.create_task(self._write(client, socket, request))
+        self._push(connection, encode(hello))
+        writer = asyncio.create_task(self._write(connection))
         try:
-            await self._read(client, socket)
+            await self._read(connection)
         finally:
-            self.feed.clients.discard(client)
+            self._connections.discard(connection)
+            self.feed.clients.discard(connection.client)
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            del self._sockets[client], self._wake[client]
+            if connection.client.too_slow:
+                self._hub.count("evcore_feed_slow_closed_total")
         return socket
 
     async def close(self) -> None:
         """Tell every client that we go away."""
-        leaving = [_close(socket, WSCloseCode.GOING_AWAY, "shutting down") for socket in self._sockets.values()]
+        leaving = [_close(one.socket, WSCloseCode.GOING_AWAY, "shutting down") for one in self._connections]
         await asyncio.gather(*leaving)
 
     @property
     def connected(self) -> int:
-        return len(self._sockets)
+        return len(self._connections)
 
-    def _push(self, client: Client, message: bytes) -> None:
-        client.push(message)
-        self._wake[client].set()
+    def _push(self, connection: Connection, message: bytes) -> None:
+        connection.client.reply(message)
+        connection.wake.set()
 
-    async def _read(self, client: Client, socket: web.WebSocketResponse) -> None:
+    async def _read(self, connection: Connection) -> None:
         orders: set[asyncio.Task[None]] = set()
-        async for message in socket:
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                break
-            self._traffic.received += 1
-            try:
-                asked = _decode(message.data)
-            except ValueError as error:
-                self._traffic.errors += 1
-                self._push(client, _error(_id_of(message.data), "malformed", str(error)))
-                continue
-            if isinstance(asked, Subscribe):
-                self._subscribe(client, asked)
-            elif len(orders) >= COMMANDS:
-                self._push(client, _error(asked.id, "busy", f"{COMMANDS} commands are waiting for answers already"))
-            else:
-                task = asyncio.create_task(self._order(client, asked))
-                orders.add(task)
-                task.add_done_callback(orders.discard)
-        for task in orders:
-            task.cancel()  # only the waiting: the commands themselves go on
+        try:
+            async for message in connection.socket:
+                if message.type is WSMsgType.ERROR:
+                    break
+                self._traffic.received += 1
+                try:
+                    asked = _decode(message.data)
+                except ValueError as error:
+                    self._traffic.errors += 1
+                    self._push(connection, _error(_id_of(message.data), "malformed", str(error)))
+                    continue
+                if isinstance(asked, Subscribe):
+                    self._subscribe(connection, asked)
+                elif len(orders) >= COMMANDS:
+                    self._push(connection, _error(asked.id, "busy", f"{COMMANDS} commands wait for answers already"))
+                else:
+                    task = asyncio.create_task(self._order(connection, asked))
+                    orders.add(task)
+                    task.add_done_callback(orders.discard)
+        finally:
+            waiting = list(orders)
+            for task in waiting:
+                task.cancel()  # only the waiting: the commands themselves go on
+            await asyncio.gather(*waiting, return_exceptions=True)
 
-    def _subscribe(self, client: Client, asked: Subscribe) -> None:
+    def _subscribe(self, connection: Connection, asked: Subscribe) -> None:
         if asked.since is not None and asked.node is None:
             self._traffic.errors += 1
-            self._push(client, _error(asked.id, "malformed", "`since` needs the `node` of the hello it came from"))
+            self._push(connection, _error(asked.id, "malformed", "`since` needs the `node` of the hello it came from"))
             return
-        since = asked.since if asked.node == self.feed.node else None
-        client.min_gap = 1 / asked.max_hz
-        for message in self.feed.subscribe(client, asked.keys, since):
-            client.push(message)
-        self.feed.clients.add(client)
-        self._wake[client].set()
+        connection.client.min_gap = 1 / asked.max_hz
+        self.feed.subscribe(connection.client, asked.keys, asked.since if asked.node == self.feed.node else None)
+        connection.wake.set()
 
-    async def _order(self, client: Client, asked: Order) -> None:
+    async def _order(self, connection: Connection, asked: Order) -> None:
         try:
             answer = await self._commands.run(asked.target, asked.name, asked.args, asked.key)
         except KeyReused as error:
             reply = _error(asked.id, "key-reused", str(error))
         else:
             reply = encode({"t": "r", "id": asked.id, "ok": answer.ok, "d": wire(answer)})
-        if client in self._wake:
-            self._push(client, reply)
+        self._push(connection, reply)
 
-    async def _write(self, client: Client, socket: web.WebSocketResponse, request: web.Request) -> None:
-        wake, loop = self._wake[client], asyncio.get_running_loop()
-        last = loop.time() - client.min_gap
+    async def _write(self, connection: Connection) -> None:
+        client, socket, wake = connection.client, connection.socket, connection.wake
+        code, reason = WSCloseCode.TRY_AGAIN_LATER, "too slow"
+        now = asyncio.get_running_loop().time
+        last = float("-inf")
         try:
             while not client.too_slow:
+                if not connection.known():
+                    code, reason = WSCloseCode.POLICY_VIOLATION, "logged out"
+                    break
+                wake.clear()
+                gap = last + client.min_gap - now()
                 if not client.waiting:
-                    wake.clear()
-                    await wake.wait()
-                elif not client.urgent and (gap := last + client.min_gap - loop.time()) > 0:
-                    wake.clear()
+                    await _wait(wake, LOOK_S)
+                elif not client.urgent and gap > 0:
+                    client.resting = True
                     await _wait(wake, gap)
+                    client.resting = False
                 else:
-                    last = loop.time()
-                    for message in client.take(self.feed.entities, self.feed.seq):
-                        async with asyncio.timeout(SEND_S):
-                            await socket.send_str(message.decode())
-                        self._traffic.sent += 1
+                    last = now() if client.batch else last
+                    await self._send(connection)
         except TimeoutError:
             client.too_slow = True
         except ConnectionError:
             return  # it left; the reader sees it too
-        if client.too_slow:
-            self._hub.count("evcore_feed_slow_closed_total")
-            await _close(socket, WSCloseCode.TRY_AGAIN_LATER, "too slow")
-            if request.transport is not None:
-                request.transport.abort()
+        except Exception:
+            log.exception("a feed client is closed")
+            code, reason = WSCloseCode.INTERNAL_ERROR, "see the log"
+        await _close(socket, code, reason)
+        if connection.transport is not None:
+            connection.transport.abort()
+
+    async def _send(self, connection: Connection) -> None:
+        """Everything that waits. Raises TimeoutError, ConnectionError."""
+        for at, message in enumerate(self.feed.take(connection.client), 1):
+            if at % 64 == 0:
+                await asyncio.sleep(0)
+            async with asyncio.timeout(SEND_S):
+                await connection.socket.send_frame(message, WSMsgType.TEXT)
+            self._traffic.sent += 1
 
 
 def _accept(request: web.Request) -> web.WebSocketResponse:

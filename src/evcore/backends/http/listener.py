@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl as tls
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
+from evcore.backends.http.guard import GUARD
 from evcore.backends.http.problem import MEDIA, ProblemError
 from evcore.ports import Hub
+
+CONNECTIONS = 500
+HEAD_S = 20.0
+
+log = logging.getLogger(__name__)
 
 
 class Listener:
@@ -30,7 +37,10 @@ class Listener:
         def connection() -> _Protocol:
             return _Protocol(manager, hub, loop)
 
-        self._server = await loop.create_server(connection, host or None, port, ssl=ssl, backlog=128)
+        patience = HEAD_S if ssl else None
+        self._server = await loop.create_server(
+            connection, host or None, port, ssl=ssl, backlog=128, ssl_handshake_timeout=patience
+        )
         return int(self._server.sockets[0].getsockname()[1])
 
     def close(self) -> None:
@@ -40,24 +50,54 @@ class Listener:
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_hub",)
+    """heard: a whole request has come; until then a peer that dawdles holds its place for HEAD_S only."""
+
+    __slots__ = ("_hub", "_late", "_owner", "heard")
 
     def __init__(self, manager: web.Server, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(manager, loop=loop, access_log=None, keepalive_timeout=75.0)  # type: ignore[arg-type]
-        self._hub = hub
+        self._owner, self._hub, self.heard = manager, hub, False
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if len(self._owner.connections) > CONNECTIONS:
+            self._hub.count("evcore_http_refused_total", reason="connections")
+            self.force_close()
+            return
+        self._late = asyncio.get_running_loop().call_later(HEAD_S, self._give_up)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if not self.heard:
+            self._hub.count("evcore_http_refused_total", reason="no request")
+            self.force_close()
 
     def handle_error(
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """What is no HTTP at all ends its connection; it is the peer's fault and not worth a traceback."""
+        if exc is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("while answering %s", request.remote, exc_info=exc)
         traffic = self._hub.traffic("http")
         traffic.received += 1
         traffic.sent += 1
         traffic.errors += 1
-        detail = (message or "").strip().split("\n", 1)[0][:200] if status < HTTPStatus.INTERNAL_SERVER_ERROR else ""
-        body = ProblemError(
-            status, detail, kind="malformed" if status < HTTPStatus.INTERNAL_SERVER_ERROR else ""
-        ).body()
-        response = web.Response(body=body, status=status, headers={"Content-Type": MEDIA})
+        broken = status < HTTPStatus.INTERNAL_SERVER_ERROR
+        detail = (message or "").strip().split("\n", 1)[0][:200] if broken else ""
+        problem = ProblemError(status, detail, kind="malformed" if broken else "")
+        response = web.Response(
+            body=problem.body(), status=status, headers={"Content-Type": MEDIA, "Server": "evcore", **GUARD}
+        )
         response.force_close()
         return response
+
+
+def heard(request: web.Request) -> None:
+    """Its connection has sent a whole request head."""
+    if isinstance(request.protocol, _Protocol):
+        request.protocol.heard = True

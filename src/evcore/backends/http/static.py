@@ -20,12 +20,6 @@ MEDIA = {
     ".woff2": "font/woff2",
 }
 
-# Nothing from elsewhere, no inline script or style, no frame around us.
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Asset:
