@@ -25,6 +25,7 @@ from evcore.ports import Hub
 
 LARGEST_BODY = 64 * 1024
 BODY_S = 30.0
+METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 MALFORMED = {400, 405, 408, 411, 413, 414, 415, 422, 431, 500}
 
 log = logging.getLogger(__name__)
@@ -233,6 +234,7 @@ def _finisher(hub: Hub) -> Any:
             traffic.errors += 1
         resource = request.match_info.route.resource
         path = "" if resource is None else resource.canonical
-        hub.count("evcore_http_requests_total", method=request.method, path=path, status=str(response.status))
+        method = request.method if request.method in METHODS else "other"
+        hub.count("evcore_http_requests_total", method=method, path=path, status=str(response.status))
 
     return finish
