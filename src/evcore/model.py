@@ -375,9 +375,13 @@ class Recorded:
     duplicate: bool = False
 
 
+_LAST_NS = 253_402_300_799_999_999_999  # the end of the year 9999: RFC 3339 has four digits for a year
+
+
 def rfc3339(time_ns: int) -> str:
-    """`2026-11-23T18:30:37.123Z`: UTC, milliseconds, truncated."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
+    """`2026-11-23T18:30:37.123Z`: UTC, milliseconds, truncated; a device's nonsense before 1970 or after 9999 becomes
+    that year."""
+    seconds, rest = divmod(min(max(time_ns, 0), _LAST_NS), 1_000_000_000)
     return f"{_second(seconds)}.{rest // 1_000_000:03}Z"
 
 

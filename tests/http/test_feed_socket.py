@@ -282,6 +282,30 @@ async def test_events_that_the_hub_dropped_give_everybody_a_new_snapshot(connect
     assert site.hub.counters()["evcore_feed_dropped_total", ()] == 1
 
 
+async def test_states_that_the_hub_dropped_are_in_that_snapshot(connect, site):
+    peer = await connect()
+    await peer.send(op="sub", keys=["sample/*"], max_hz=50)
+    await peer.next("snap")
+    for n in range(10_001):  # in one go: the oldest of these keys falls out of the feed's own queue
+        site.hub.publish(Sample(f"m{n}", "Voltage", 1.0, "V", 1))
+    while True:
+        message = await peer.next()
+        if message["t"] == "snap":
+            break
+    assert {f"sample/m{n}/0/Voltage" for n in range(10_001)} <= set(message["d"])
+
+
+async def test_a_time_that_no_calendar_has_hurts_nobody(connect, client, site):
+    peer = await connect()
+    await peer.send(op="sub", keys=["sample/odd/*"], max_hz=50)
+    await peer.next("snap")
+    for time_ns in (2**80, -(2**80)):
+        site.hub.publish(Sample("odd", "Voltage", float("nan"), "V", time_ns))
+        assert (await peer.next("d"))["k"] == "sample/odd/0/Voltage"
+    site.hub.publish(Sample("CP1", "Voltage", float("nan"), "V", 2**80))
+    assert (await client.get("/v1/chargers/CP1")).json["samples"][-1]["time"] == "9999-12-31T23:59:59.999Z"
+
+
 async def test_an_item_without_a_json_form_costs_the_feed_that_item_only(connect, site):
     peer = await connect()
     await peer.send(op="sub", keys=["event/*"])

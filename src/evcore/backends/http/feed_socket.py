@@ -82,19 +82,23 @@ class FeedServer:
         subscription = self._hub.subscribe(limit=10_000)
         moved = dropped = 0
         try:
-            for item in self._hub.snapshot():
-                self.feed.publish(item)
+            self._read_all()
             async for item in subscription:
                 self._publish(item)
                 if subscription.dropped != dropped:
                     self._hub.count("evcore_feed_dropped_total", subscription.dropped - dropped)
                     dropped = subscription.dropped
+                    self._read_all()
                     self.feed.lost()
                 moved += 1
                 if moved % 64 == 0:
                     await asyncio.sleep(0)  # a burst must not outrun the writers of clients that do read
         finally:
             subscription.close()
+
+    def _read_all(self) -> None:
+        for item in self._hub.snapshot():
+            self.feed.publish(item)
 
     def _publish(self, item: Item) -> None:
         try:
