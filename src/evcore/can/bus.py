@@ -104,6 +104,11 @@ class CanBus:
                 raise LinkError(f"{self._name}: {fault}") from fault
             await self._ready.wait()
 
+    @property
+    def waiting(self) -> int:
+        """Frames that came and were not taken yet."""
+        return len(self._waiting)
+
     def send(self, frame: Frame) -> None:
         """Hand one frame to the interface. Raises PermissionError (opened without transmit), LinkError (refused)."""
         if not self._transmit:

@@ -15,6 +15,19 @@ ERROR_STATE = 0x02
 FD = 0x04
 
 
+_FAULTS = {
+    0x001: "transmission timed out",
+    0x002: "arbitration lost",
+    0x004: "controller in trouble",
+    0x008: "protocol violation",
+    0x010: "transceiver in trouble",
+    0x020: "nobody acknowledges",
+    0x040: "bus off",
+    0x080: "bus error",
+    0x100: "controller restarted",
+}
+
+
 class Frame(NamedTuple):
     """id: SocketCAN identifier with EXTENDED, REMOTE and ERROR. data: 0..8 bytes, CAN FD 0..64. flags: of CAN FD.
 
@@ -37,6 +50,13 @@ class Frame(NamedTuple):
     @property
     def is_remote(self) -> bool:
         return bool(self.id & REMOTE)
+
+    @property
+    def fault(self) -> str:
+        """What an error frame reports, in words (linux/can/error.h); "" for others."""
+        if not self.is_error:
+            return ""
+        return ", ".join(text for bit, text in _FAULTS.items() if self.id & bit) or "error"
 
     def __str__(self) -> str:
         number = f"{self.id & ID_MASK:08X}" if self.is_extended else f"{self.id & STANDARD_MAX:03X}"

@@ -6,9 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evcore.meters.can_source import CanSource as CanSource
     from evcore.meters.modbus_meter import ModbusMeter as ModbusMeter
 
-_WHERE = {"ModbusMeter": "evcore.meters.modbus_meter"}
+_WHERE = {"CanSource": "evcore.meters.can_source", "ModbusMeter": "evcore.meters.modbus_meter"}
 
 
 def __getattr__(name: str) -> Any:

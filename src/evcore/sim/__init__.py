@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evcore.sim.broker import EmbeddedBroker as EmbeddedBroker
     from evcore.sim.clock import VirtualClock as VirtualClock
+    from evcore.sim.gbt_battery import Battery as Battery
+    from evcore.sim.gbt_session import GbtSession as GbtSession
     from evcore.sim.meter import SimMeter as SimMeter
     from evcore.sim.station import SimStation as SimStation
 
 _WHERE = {
+    "Battery": "evcore.sim.gbt_battery",
     "EmbeddedBroker": "evcore.sim.broker",
+    "GbtSession": "evcore.sim.gbt_session",
     "SimMeter": "evcore.sim.meter",
     "SimStation": "evcore.sim.station",
     "VirtualClock": "evcore.sim.clock",

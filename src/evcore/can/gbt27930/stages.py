@@ -53,7 +53,7 @@ _STAYS: Mapping[Stage, set[str]] = {
     "recognition": _of("recognition") | {"BHM"},
     "configuration": _of("configuration") | {"BRM", "CRM(AA)"},
     "charging": _of("charging", "configuration"),
-    "stopping": _of("stopping", "charging"),
+    "stopping": _of("stopping", "charging", "configuration"),
     "ended": _of("ended", "stopping", "charging"),
     "error": _of("error", "charging", "stopping"),
 }
