@@ -177,6 +177,26 @@ async def test_a_broker_that_hangs_up_is_quoted_and_asked_less_and_less_often(ru
     assert attempts[5] - attempts[4] > 0.5 * 16 * 0.02
 
 
+async def test_a_refused_subscription_is_said_and_the_rest_goes_on(run, hub, until):
+    got = bytearray()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"\x20\x03\x00\x00\x00")  # CONNACK
+        while data := await reader.read(1000):
+            got.extend(data)
+            if b"cmd/+" in data:
+                writer.write(b"\x90\x04\x00\x01\x00\x87")  # SUBACK for packet id 1: not authorised (MQTT 5.0, 3.9.3)
+
+    async with serving(talk) as port:
+        mqtt = backend(port)
+        await run(mqtt)
+        health = await until(lambda: (h := hub.last("health/mqtt")) and h.state == "degraded" and h)
+        assert health.detail == "subscription to evcore/v1/site/+/cmd/+ refused: Not authorized"
+        await until(lambda: b"online" in got)
+        assert mqtt.connected.is_set()
+
+
 async def test_a_broker_without_qos_1_is_refused_with_the_reason(run, hub, until):
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)

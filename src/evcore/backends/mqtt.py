@@ -171,6 +171,7 @@ class MqttBackend:
     async def _serve(self, run: _Run, connection: Connection) -> str:
         """Until the connection is lost; the reason."""
         connection.on_message = lambda message: self._receive(run, message)
+        connection.on_refused = lambda name, reason: self._refused(run.hub, name, reason)
         run.publisher.attach(connection)
         run.publisher.add(Message(self.topics.status, b"online", retain=True))
         connection.subscribe([self.topics.commands], retained=False)
@@ -202,6 +203,11 @@ class MqttBackend:
             async with asyncio.timeout(1.0):
                 await heard.wait()
 
+    def _refused(self, hub: Hub, name: str, reason: str) -> None:
+        hub.count("evcore_mqtt_refused_total", reason="subscription")
+        if name != self.topics.all_status:  # that one is for tidying up only
+            self._tell(hub, "degraded", f"subscription to {name} refused: {reason}")
+
     def _receive(self, run: _Run, message: MQTTMessage) -> None:
         traffic = run.hub.traffic("mqtt")
         traffic.received += 1
@@ -224,7 +230,7 @@ class MqttBackend:
                 run.hub.count("evcore_mqtt_refused_total", reason="source")
                 _log.debug("%s: %s", topic, error)
 
-    def _tell(self, hub: Hub, state: Literal["starting", "up", "down", "stopped"], detail: str) -> None:
+    def _tell(self, hub: Hub, state: Literal["starting", "up", "degraded", "down", "stopped"], detail: str) -> None:
         if (self._health.state, self._health.detail) == (state, detail) and self._health.time_ns:
             return
         self._health = Health(self.name, state, detail, time.time_ns())

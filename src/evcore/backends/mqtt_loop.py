@@ -82,14 +82,15 @@ class Connection:
     """A connection that has had its CONNACK. Made by `connect`; ends by itself or by `close`.
 
     version: "5" or "3.1.1". receive_maximum: how many QoS 1 messages the broker takes unacknowledged. on_message: gets
-    paho's message. on_room: messages were acknowledged, or the socket took what had been waiting. on_written: all that
-    was published is in the socket's hands.
+    paho's message. on_refused: a subscription (its filter, the reason). on_room: messages were acknowledged, or the
+    socket took what had been waiting. on_written: all that was published is in the socket's hands.
     """
 
     def __init__(self, options: Options, version: Literal["5", "3.1.1"], link: Link) -> None:
         self.version = version
         self.receive_maximum, self.max_packet, self.retains = 65535, 268_435_455, True
         self.on_message: Callable[[MQTTMessage], None] = lambda message: None
+        self.on_refused: Callable[[str, str], None] = lambda name, reason: None
         self.on_room: Callable[[], None] = lambda: None
         self.on_written: Callable[[], None] = lambda: None
         self._options, self._link = options, link
@@ -101,6 +102,7 @@ class Connection:
         self._writing = self._watched = False
         self._in_flight: dict[int, _InFlight] = {}
         self._last_id = 65535
+        self._subscribing: dict[int, list[str]] = {}
         self._five = version == "5"
         self._client = self._make_client()
 
@@ -155,12 +157,15 @@ class Connection:
                 return self._last_id.to_bytes(2, "big")
 
     def subscribe(self, filters: Iterable[str], *, qos: int = 1, retained: bool = True) -> None:
-        """retained: want the values that the broker keeps (MQTT 5; 3.1.1 always sends them)."""
+        """retained: want the values that the broker keeps (MQTT 5; 3.1.1 always sends them). See `on_refused`."""
+        names = list(filters)
         if self._five:
             options = SubscribeOptions(qos, noLocal=True, retainHandling=0 if retained else 2)
-            self._client.subscribe([(name, options) for name in filters])
+            _, mid = self._client.subscribe([(name, options) for name in names])
         else:
-            self._client.subscribe([(name, qos) for name in filters])
+            _, mid = self._client.subscribe([(name, qos) for name in names])
+        if mid is not None:
+            self._subscribing[mid] = names
 
     def unsubscribe(self, name: str) -> None:
         self._client.unsubscribe(name)
@@ -203,7 +208,7 @@ class Connection:
         client.on_disconnect = lambda _, __, flags, reason, ____: self._end(
             str(reason) if flags.is_disconnect_packet_from_server else self._link.end or str(reason)
         )
-        client.on_subscribe = lambda _, __, ___, reasons, ____: self._on_suback(reasons)
+        client.on_subscribe = lambda _, __, mid, reasons, ___: self._on_suback(mid, reasons)
         client.on_message = lambda _, __, message: self.on_message(message)
         return client
 
@@ -253,10 +258,10 @@ class Connection:
         if acks:
             self.on_room()
 
-    def _on_suback(self, reasons: list[ReasonCode]) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            self._end(f"subscription refused: {refused[0]}")
+    def _on_suback(self, mid: int, reasons: list[ReasonCode]) -> None:
+        for name, reason in zip(self._subscribing.pop(mid, ()), reasons, strict=False):
+            if reason.is_failure:
+                self.on_refused(name, str(reason))
 
     def _watch(self) -> None:
         self._watched = True
