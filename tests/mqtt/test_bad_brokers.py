@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from evcore.backends import MqttBackend
-from evcore.model import Health
+from evcore.model import Health, Sample
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
@@ -224,3 +226,50 @@ async def test_cancelling_while_it_connects_leaves_no_task_and_no_socket(run, hu
     last = hub.last("health/mqtt")
     assert isinstance(last, Health)
     assert last.state == "stopped"
+
+
+async def test_a_broker_that_stands_still_fills_bounded_queues_and_loses_the_oldest_only(
+    mosquitto, watch, run, hub, until
+):
+    mosquitto.start()
+    mqtt = MqttBackend(mosquitto.url, node="n1", ring=2000)
+    await run(mqtt)
+    assert mosquitto.process is not None
+    os.kill(mosquitto.process.pid, signal.SIGSTOP)
+    dropped = ("evcore_mqtt_dropped_total", (("kind", "telemetry"),))
+    try:
+        async with ticking() as gaps:
+            for number in range(60_000):
+                if number % 50 == 0:
+                    await asyncio.sleep(0)
+                hub.publish(Sample("CP1", "Voltage", float(number), "V", time.time_ns(), phase=str(number % 50)))
+                if hub.counters().get(dropped, 0) > 500:
+                    break
+        assert hub.counters()[dropped] > 500, "the queues have no bound"
+        assert max(gaps) < 0.25
+    finally:
+        os.kill(mosquitto.process.pid, signal.SIGCONT)
+    watcher = await watch(mosquitto.port)
+    hub.publish(Sample("CP2", "Voltage", 1.0, "V", time.time_ns()))
+    await until(lambda: watcher.last("evcore/v1/site/CP2/0/meter/Voltage"))
+    assert mqtt.connected.is_set(), "it needed a new connection"
+
+
+async def connack_and_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10)
+    writer.write(b"\x20\x03\x00\x00\x00")
+    while await reader.read(1000):
+        pass
+
+
+async def test_a_broker_that_acknowledges_nothing_is_left(run, hub, until, monkeypatch):
+    monkeypatch.setattr("evcore.backends.mqtt_loop._NO_PUBACK_S", 0.2)
+    async with serving(connack_and_nothing) as port:
+        await run(backend(port))
+        assert (await down(hub, until)).detail == "no PUBACK within 0.2 s"
+
+
+async def test_a_broker_that_answers_no_ping_is_left(run, hub, until):
+    async with serving(connack_and_nothing) as port:
+        await run(backend(port, keepalive_s=1))
+        assert (await down(hub, until)).detail == "Keep alive timeout"

@@ -293,6 +293,7 @@ class Connection:
         self._flush_due = None
         if not self._watched:
             return
+        was_full = not self._link.room
         try:
             self._client.loop_write()
             empty = self._link.flush()
@@ -302,14 +303,17 @@ class Connection:
         except OSError as error:
             self._end(why(error))
             return
+        if not self._watched:  # it was the DISCONNECT
+            return
+        if empty == self._writing:
+            self._writing = not empty
+            if empty:
+                self._loop.remove_writer(self._link.fileno())
+            else:
+                self._loop.add_writer(self._link.fileno(), self._flush)
         if empty:
             self.on_written()
-        if self._watched and not empty and not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._link.fileno(), self._flush)
-        elif self._watched and empty and self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._link.fileno())
+        if was_full and self._link.room:
             self.on_room()
 
     def _misc(self) -> None:
