@@ -1,9 +1,8 @@
 """The payment desk: carries each payment from its order to its capture, one committed step at a time.
 
 A step is committed before its effect leaves (start command, capture, void), and the effect carries a key, so after a
-crash it is simply done
-again. The session's side runs inside the ledger's own transaction (`PaymentHook`): a stop record and the claim on
-its money are one commit.
+crash it is simply done again. The session's side runs inside the ledger's own transaction (payment_hook.py): a stop
+record and the claim on its money are one commit.
 """
 
 from __future__ import annotations
