@@ -99,15 +99,17 @@ class Gateway:
         """Store, ledger and what else answers for the past, not yet open. Raises ConfigError."""
         store, price = Store(self.config.store.path), wiring.tariff(self.config)
         providers = wiring.payment_providers(self.config)
+        brokers = [broker.name for broker in self.config.mqtt]
         desk = None
         if providers:
-            desk = PaymentDesk(store, self.hub, providers, price=price or (lambda session: None))
+            desk = PaymentDesk(store, self.hub, providers, price=price or (lambda session: None), destinations=brokers)
         tokens, history = Tokens(store), History(store)
         ledger = StoreLedger(
             store,
             hooks=[desk.hook] if desk else [],
-            destinations=[broker.name for broker in self.config.mqtt],
+            destinations=brokers,
             tokens=tokens,
+            more_tokens=[desk.authorize] if desk else [],
             price=price,
         )
         site = GatewaySite(self.hub, store, history, tokens, payments=desk)

@@ -137,6 +137,7 @@ def _mqtt(config: Config, n: int, table: MqttTable, outbox: Outbox) -> Part:
             site_id=config.site.id,
             node=table.node,
             outbox=outbox,
+            outbox_kinds=("session.", "payment."),
             sources=sources,
             name=table.name,
             username=table.username,
