@@ -1,4 +1,4 @@
-"""A payment on a whole site: ordered over REST, paid at a real provider, charged at a real WebSocket station, captured."""
+"""A payment on a whole site: ordered over REST, paid at a provider, charged over a real WebSocket, captured."""
 
 from __future__ import annotations
 
