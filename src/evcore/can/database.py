@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Buffer
 
-from evcore.core.can import MessagePlan
+from evcore.core.can import Decoders, MessagePlan
 from evcore.errors import ConfigError, FrameError, PayloadError
 
 if TYPE_CHECKING:
@@ -38,28 +38,31 @@ class Message:
     name: str
     length: int
     units: Mapping[str, str]
-    native: bool
     decode: _Decode
     source: CantoolsMessage
+    plan: MessagePlan | None = None
+
+    @property
+    def native(self) -> bool:
+        return self.plan is not None
 
 
-class Database:
+class Database(Decoders):
     """What the payloads of a bus mean.
 
-    `decode` gives what cantools' `decode_message` gives, equal in value and type. Ids are SocketCAN's: bit 31 marks
-    29 bits; without it a number means the 11-bit message, or the 29-bit one where only that has this number.
+    `decode(frame_id, data)` gives what cantools' `decode_message` gives, equal in value and type. Identifiers are
+    SocketCAN's: bit 31 marks 29 bits; a number without it means the 11-bit message, or the 29-bit one where only that
+    has this number.
     """
 
     def __init__(self, messages: Iterable[Message], *, name: str = "") -> None:
-        self.name = name
         self.messages = tuple(messages)
         self._by_name = {message.name: message for message in self.messages}
         self._by_id = {message.id: message for message in self.messages}
-        self._decoders: dict[int, _Decode] = {}
-        for message in self.messages:
-            self._decoders[message.id & ~EXTENDED] = message.decode
-        for message in self._by_id.values():  # the exact id wins over the number alone
-            self._decoders[message.id] = message.decode
+        plans = {message.id & ~EXTENDED: message.plan or message.decode for message in self.messages}
+        # The exact identifier wins over the number alone.
+        plans |= {id: message.plan or message.decode for id, message in self._by_id.items()}
+        super().__init__(plans, name)
 
     @classmethod
     def load(cls, path: str | PathLike[str], *, strict: bool = False) -> Database:
@@ -78,27 +81,6 @@ class Database:
     def message(self, id: int) -> Message | None:
         """The message of exactly this SocketCAN identifier."""
         return self._by_id.get(id)
-
-    def decode(
-        self,
-        frame_id: int,
-        data: Buffer,
-        *,
-        choices: bool = True,
-        scaling: bool = True,
-        allow_truncated: bool = False,
-    ) -> dict[str, Any]:
-        """Return the signals of one payload, by name.
-
-        choices: give cantools' NamedSignalValue for a value that has a name. scaling: raw * factor + offset.
-        allow_truncated: leave out what a short payload does not hold, instead of refusing it. What is longer than the
-        message is not looked at.
-        Raises FrameError (no such message), PayloadError (too short; a multiplexer value that selects nothing).
-        """
-        decode = self._decoders.get(frame_id)
-        if decode is None:
-            raise FrameError("id", f"no message 0x{frame_id:X} in {self.name or 'the database'}", where="identifier")
-        return decode(data, choices, scaling, allow_truncated)
 
     def encode(self, name: str, values: Mapping[str, Any], *, scaling: bool = True, padding: bool = False) -> bytes:
         """Return the payload of message `name`. values: all signals, numbers or choice names.
@@ -142,7 +124,7 @@ def _compile(message: CantoolsMessage) -> Message:
     units = {signal.name: signal.unit or "" for signal in message.signals}
     plan = _plan(message)
     decode: _Decode = _through_cantools(message) if plan is None else plan.decode
-    return Message(id, message.name, message.length, units, plan is not None, decode, message)
+    return Message(id, message.name, message.length, units, decode, message, plan)
 
 
 def _through_cantools(message: CantoolsMessage) -> _Decode:

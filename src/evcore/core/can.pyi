@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from typing_extensions import Buffer
@@ -24,4 +24,19 @@ class MessagePlan:
     def length(self) -> int: ...
     def decode(
         self, data: Buffer, choices: bool = True, scaling: bool = True, allow_truncated: bool = False
+    ) -> dict[str, Any]: ...
+
+class Decoders:
+    name: str
+    def __init__(
+        self, plans: dict[int, MessagePlan | Callable[[Buffer, bool, bool, bool], dict[str, Any]]], name: str
+    ) -> None: ...
+    def decode(
+        self,
+        frame_id: int,
+        data: Buffer,
+        *,
+        choices: bool = True,
+        scaling: bool = True,
+        allow_truncated: bool = False,
     ) -> dict[str, Any]: ...

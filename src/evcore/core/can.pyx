@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 
 from sys import intern
 
-from evcore.errors import PayloadError
+from evcore.errors import FrameError, PayloadError
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
@@ -63,6 +63,7 @@ cdef enum:
     INTEGER = 1  # raw * factor + offset fits 64 bits
     FLOATING = 2  # in double arithmetic, which here is Python's own, step by step
     PYTHON = 3  # integers beyond both: by Python's arithmetic
+    NAMED = 4  # added: some of its values have names
 
 cdef enum:
     ON_STACK = 96  # signals; a longer message takes its scratch space from the heap
@@ -142,6 +143,8 @@ cdef class MessagePlan:
         if self._unfit < 0 and signal.need > length:
             self._unfit = <int32_t>i
         self._how[i] = _how(spec["factor"], spec["offset"], spec["bits"], kind >= EV_CAN_FLOAT32)
+        if spec["choices"] is not None:
+            self._how[i] |= NAMED
 
     def __dealloc__(self):
         PyMem_Free(self._signals)
@@ -153,7 +156,7 @@ cdef class MessagePlan:
         """Bytes of a whole payload."""
         return self._plan.length
 
-    def decode(self, data, bint choices=True, bint scaling=True, bint allow_truncated=False):
+    cpdef decode(self, data, bint choices=True, bint scaling=True, bint allow_truncated=False):
         """Return the signals of `data` as a dict from name to value, in the order of the plan.
 
         data: bytes-like; what is longer than the message is not looked at. choices: give the object that stands for
@@ -216,12 +219,15 @@ cdef class MessagePlan:
         return result
 
     cdef inline object _value(self, size_t i, uint64_t raw, bint choices, bint scaling):
-        cdef uint8_t how = self._how[i] if scaling else AS_IT_IS
+        cdef uint8_t how = self._how[i]
         cdef PyObject *found
-        if choices and self._choices[i] is not None:
+        if how == FLOATING and scaling:  # nearly every signal
+            return ev_can_physical(&self._signals[i], raw)
+        if choices and how & NAMED:
             found = PyDict_GetItemWithError(self._choices[i], self._number(i, raw))
             if found != NULL:
                 return <object>found
+        how = how & ~NAMED if scaling else AS_IT_IS
         if how == FLOATING:
             return ev_can_physical(&self._signals[i], raw)
         if how == AS_IT_IS:
@@ -248,6 +254,34 @@ cdef class MessagePlan:
         more = ", ..." if signal.known_count > 8 else ""
         return PayloadError("multiplexer", f"/{self.name}/{self.names[i]}", ", ".join(known) + more,
                             str(self._number(i, raw)))
+
+
+cdef class Decoders:
+    """The messages of a bus by identifier.
+
+    name: for errors. plans: identifier -> MessagePlan, or a callable with the arguments of MessagePlan.decode.
+    """
+
+    cdef readonly str name
+    cdef dict _plans
+
+    def __init__(self, dict plans, str name):
+        self._plans, self.name = plans, name
+
+    def decode(self, frame_id, data, *, bint choices=True, bint scaling=True, bint allow_truncated=False):
+        """Return the signals of one payload, by name.
+
+        choices: give cantools' NamedSignalValue for a value that has a name. scaling: raw * factor + offset.
+        allow_truncated: leave out what a short payload does not hold, instead of refusing it. What is longer than the
+        message is not looked at.
+        Raises FrameError (no such message), PayloadError (too short; a multiplexer value that selects nothing).
+        """
+        cdef PyObject *found = PyDict_GetItemWithError(self._plans, frame_id)
+        if found == NULL:
+            raise FrameError("id", f"no message 0x{frame_id:X} in {self.name or 'the database'}", where="identifier")
+        if type(<object>found) is MessagePlan:
+            return (<MessagePlan>found).decode(data, choices, scaling, allow_truncated)
+        return (<object>found)(data, choices, scaling, allow_truncated)
 
 
 cdef uint8_t _how(factor, offset, bits, bint is_float) except 255:
