@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evcore.core.modbus import crc16
+from evcore.core.modbus import cpu, crc16, use_cpu
 
 fastcrc = pytest.importorskip("fastcrc")
 
@@ -21,3 +21,22 @@ def test_crc16_agrees_with_fastcrc_for_every_bytes_like(data):
 def test_what_is_not_bytes_like_is_refused():
     with pytest.raises(TypeError):
         crc16("123")
+
+
+@given(st.binary(max_size=600))
+def test_every_variant_of_this_cpu_gives_the_same(data):
+    best = cpu()
+    try:
+        assert use_cpu("portable")
+        assert cpu() == "portable"
+        portable = crc16(data)
+    finally:
+        assert use_cpu("")
+    assert cpu() == best
+    assert crc16(data) == portable
+
+
+def test_an_unknown_variant_changes_nothing():
+    before = cpu()
+    assert not use_cpu("quantum")
+    assert cpu() == before

@@ -1,6 +1,7 @@
 # cython: language_level=3, embedsignature=True, binding=False, boundscheck=False, wraparound=False
 """Modbus, the seam: bytes in, Python objects out. The contract is native/include/evcore/{crc16,modbus}.h."""
 
+import os
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from evcore.errors import FrameError, InvalidReply, ModbusException
 
 cdef extern from "evcore/crc16.h" nogil:
     uint16_t ev_crc16(const uint8_t *data, size_t len)
+    bint ev_crc16_use(const char *variant)
+    const char *ev_crc16_variant()
 
 
 cdef extern from "evcore/modbus.h" nogil:
@@ -85,6 +88,21 @@ TYPES = ("int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "fl
 Value = int | float | str | bool | None  # what a point decodes to
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 cdef tuple WORDS = (1, 1, 2, 2, 4, 4, 2, 4, 0, 1)
+
+
+def use_cpu(str variant=""):
+    """Choose the variant of the CRC: "" for the best that this CPU has, or one by name; False if there is none of it."""
+    return ev_crc16_use(variant.encode())
+
+
+def cpu():
+    """The variant in use: "portable", or the CPU feature that it needs."""
+    return ev_crc16_variant().decode()
+
+
+# Another part's variant may be forced by a name that means nothing here.
+if not use_cpu(os.environ.get("EVCORE_CPU", "")):
+    use_cpu()
 
 
 def crc16(data):
