@@ -115,9 +115,8 @@ async def test_at_phone_width_nothing_is_cut_off_and_text_can_be_read(site, brow
         await page.until(f"{EVSE} && {EVSE}.textContent.includes('Available')")
         assert await page.js("document.documentElement.scrollWidth") <= 360
         assert await page.js(contrast) == []  # WCAG 2.2, 1.4.3
-        unnamed = "[...document.querySelectorAll('button,input')].filter((n) => !n.textContent && !n.ariaLabel &&
-        !n.labels?.length)"
-        assert await page.js(f"{unnamed}.length") == 0
+        unnamed = "(n) => !n.textContent && !n.ariaLabel && !n.labels?.length"
+        assert await page.js(f"[...document.querySelectorAll('button,input')].filter({unnamed}).length") == 0
 
 
 @pytest.mark.parametrize("site", ['api_keys = ["a-key-of-the-site"]'], indirect=True)
