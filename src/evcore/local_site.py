@@ -33,7 +33,7 @@ class LocalSite:
     def __init__(self, *, tokens: Sequence[Token] = (), webhook_secrets: Mapping[str, str] | None = None) -> None:
         self.hub = LocalHub(on_item=self._keep)
         self.ledger: LocalLedger = _TokenLedger(self)
-        self._tokens = {token.id: token for token in tokens}
+        self._tokens = {token.id.casefold(): token for token in tokens}
         self._secrets = {name: _secret(text) for name, text in (webhook_secrets or {}).items()}
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._samples: dict[str, deque[Sample]] = {}
@@ -79,10 +79,12 @@ class LocalSite:
         return [self._tokens[id] for id in sorted(self._tokens)]
 
     async def put_token(self, token: Token) -> None:
-        self._tokens[token.id] = token
+        if not 1 <= len(token.id) <= 255:
+            raise ValueError(f"id: expected 1 to 255 characters, got {len(token.id)}")
+        self._tokens[token.id.casefold()] = token
 
     async def delete_token(self, id: str) -> bool:
-        return self._tokens.pop(id, None) is not None
+        return self._tokens.pop(id.casefold(), None) is not None
 
     async def create_payment(self, order: PaymentOrder, key: str) -> Payment:
         if key in self._orders:
@@ -145,10 +147,10 @@ class _TokenLedger(LocalLedger):
         self._site = site
 
     async def authorize(self, station: str, token: str) -> Authorization:
-        tokens = {known.id: known for known in await self._site.tokens()}
+        tokens = {known.id.casefold(): known for known in await self._site.tokens()}
         if not tokens:
             return Authorization("Accepted")
-        known = tokens.get(token)
+        known = tokens.get(token.casefold())
         if known is None:
             return Authorization("Invalid")
         if known.expires_ns is not None and known.expires_ns <= time.time_ns():

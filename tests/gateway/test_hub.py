@@ -47,6 +47,15 @@ async def test_repeats_at_once_share_one_call_and_an_asker_that_goes_away_leaves
     assert len(station.asked) == 1
 
 
+async def test_offline_is_not_remembered_since_nobody_was_asked():
+    hub = Hub()
+    assert (await hub.command(RESET)).status == "Offline"
+    station = Station(hub)
+    assert (await hub.command(RESET)).status == "Accepted"
+    assert (await hub.command(RESET)).status == "Accepted"
+    assert len(station.asked) == 1
+
+
 async def test_one_id_for_two_commands_is_an_error():
     hub = Hub()
     station = Station(hub)

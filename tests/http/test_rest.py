@@ -160,6 +160,20 @@ async def test_a_token_is_made_replaced_and_forgotten(client, site):
     assert (await client.ask("DELETE", "/v1/tokens/AB%20C")).status == 404
 
 
+@pytest.mark.parametrize("expires", ["9999-12-31T00:00:00Z", "1969-12-31T23:59:59Z", "2262-04-12T00:00:00Z"])
+async def test_a_token_cannot_expire_when_no_clock_gets_to(client, expires):
+    got = await client.ask("PUT", "/v1/tokens/T", json={"expires": expires})
+    assert got.status == 400
+    assert "$.expires" in got.json["detail"]
+
+
+async def test_a_token_is_the_same_in_capitals(client):
+    assert (await client.ask("PUT", "/v1/tokens/abc", json={})).status == 201
+    assert (await client.ask("PUT", "/v1/tokens/ABC", json={})).status == 200
+    assert (await client.ask("PUT", "/v1/tokens/" + "x" * 256, json={})).status == 400
+    assert len((await client.get("/v1/tokens")).json["items"]) == 1
+
+
 async def test_health_and_readiness(client, site, monkeypatch):
     assert (await client.get("/healthz")).json == {"status": "ok"}
     assert (await client.get("/readyz")).json == {"status": "ready", "parts": {"hub": "ok"}}

@@ -23,8 +23,8 @@ class Hub(LocalHub):
     """See `ports.Hub`.
 
     A command with an id that was asked within `repeat_s` gets the first answer, and waits for it where it is still to
-    come; the last `repeats` ids are remembered. Each command that was carried out becomes an event "command.answered",
-    without secrets.
+    come; the last `repeats` ids are remembered, but for those answered Offline: nobody was asked. Each command that was
+    carried out becomes an event "command.answered", without secrets.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Hub(LocalHub):
             self._asked[command.id] = self._clock(), command, task
             self._running.add(task)  # the loop itself keeps no task alive
             task.add_done_callback(self._running.discard)
+            task.add_done_callback(lambda done: self._forget_unasked(command.id, done))
         elif asked[1] != command:
             return Answer("Error", False, f"the id {command.id[:_LONG]} was used for another command")
         else:
@@ -98,6 +99,13 @@ class Hub(LocalHub):
             )
         )
         return answer
+
+    def _forget_unasked(self, id: str, done: asyncio.Task[Answer]) -> None:
+        """Nobody was asked, so the same id may ask when the device is back."""
+        known = self._asked.get(id)
+        offline = not done.cancelled() and done.exception() is None and done.result().status == "Offline"
+        if offline and known is not None and known[2] is done:
+            del self._asked[id]
 
     def _forget_asked(self) -> None:
         oldest = self._clock() - self._repeat_ns

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from datetime import datetime
 from typing import Any
 
 from evcore.backends.http.call import Call, Context, Reply
 from evcore.backends.http.models import CommandBody, EnergyQuery, PageQuery
+from evcore.backends.http.moments import nearest_ns
 from evcore.backends.http.paging import paged
 from evcore.backends.http.problem import ProblemError
 from evcore.backends.http.tables import samples_reply
@@ -71,8 +71,8 @@ async def get_meter_energy(at: Context, call: Call) -> Reply:
     """Energy registers of a meter over time, oldest first, at most 10 000; as JSON or CSV."""
     id = call.path["id"]
     query: EnergyQuery = call.query
-    to_ns = time.time_ns() if query.to is None else _ns(query.to)
-    from_ns = to_ns - DAY_NS if query.from_ is None else _ns(query.from_)
+    to_ns = time.time_ns() if query.to is None else nearest_ns(query.to)
+    from_ns = to_ns - DAY_NS if query.from_ is None else nearest_ns(query.from_)
     if from_ns >= to_ns:
         raise ProblemError(400, "`from` is not before `to`", kind="malformed")
     samples = await at.site.energy(id, from_ns, to_ns)
@@ -84,10 +84,6 @@ async def get_meter_energy(at: Context, call: Call) -> Reply:
 async def list_vehicles(at: Context, call: Call) -> Reply:
     """All cars that are heard on a bus, with their latest values."""
     return _with_samples(at.hub, [item for item in at.hub.snapshot("vehicle/") if isinstance(item, Vehicle)])
-
-
-def _ns(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000) * 1000
 
 
 def _with_samples(hub: Hub, items: list[Meter] | list[Vehicle]) -> Reply:

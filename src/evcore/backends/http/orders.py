@@ -6,6 +6,7 @@ from typing import Any
 
 from evcore.backends.http.call import Call, Context, Reply
 from evcore.backends.http.models import PageQuery, PaymentBody, SessionQuery, TokenBody
+from evcore.backends.http.moments import LAST_NS, exact_ns
 from evcore.backends.http.paging import paged
 from evcore.backends.http.problem import ProblemError
 from evcore.backends.http.tables import samples_reply
@@ -47,12 +48,17 @@ async def put_token(at: Context, call: Call) -> Reply:
     """Make a token, or replace it."""
     id = call.path["id"]
     body: TokenBody = call.body
-    if len(id) > 255:
-        raise ProblemError(400, "Expected a token id of at most 255 characters", kind="malformed")
-    expires_ns = None if body.expires is None else int(body.expires.timestamp() * 1000) * 1_000_000
+    expires_ns = None if body.expires is None else exact_ns(body.expires)
+    if expires_ns is not None and not 0 <= expires_ns <= LAST_NS:
+        wrong = "Expected a time between 1970 and 2262 (leave it out for never) - at `$.expires`"
+        raise ProblemError(400, wrong, kind="malformed")
     token = Token(id, body.status, expires_ns, body.group, body.note)
-    existed = any(known.id == id for known in await at.site.tokens())
-    await at.site.put_token(token)
+    # Ids of tokens are compared without regard to case (OCPP 1.6, 7.28).
+    existed = any(known.id.casefold() == id.casefold() for known in await at.site.tokens())
+    try:
+        await at.site.put_token(token)
+    except ValueError as error:
+        raise ProblemError(400, str(error), kind="malformed") from None
     return Reply(_token(token), status=200 if existed else 201)
 
 
