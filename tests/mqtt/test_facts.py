@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from evcore.backends import MqttBackend
 from evcore.errors import StoreError
-from evcore.model import Event
+from evcore.gateway.ledger import StoreLedger
+from evcore.gateway.outbox import StoreOutbox
+from evcore.gateway.store import Store
+from evcore.model import Event, SessionRecord
 from evcore.ports import Fact
 
 
@@ -138,3 +142,31 @@ async def test_a_fact_that_the_broker_refuses_goes_back_with_the_reason(mosquitt
     await until(lambda: outbox.refused and outbox.delivered)
     assert outbox.delivered == [2]
     assert outbox.refused[0] == (1, "Not authorized")
+
+
+async def test_a_session_on_disk_reaches_the_broker_and_leaves_the_real_outbox(
+    mosquitto, watch, run, hub, until, tmp_path
+):
+    store = Store(tmp_path / "site.db")
+    await store.open()
+    ledger = StoreLedger(store, destinations=["mqtt"])
+    outbox = StoreOutbox(store, "mqtt")
+    now = time.time_ns()
+    # The broker is away while the session begins.
+    begun = await ledger.record(SessionRecord("CP1", "start", now, b"{1}", evse=1, token="CARD", meter="1000"))
+    mqtt = MqttBackend(mosquitto.url, node="n1", outbox=outbox, retry_s=(0.05, 0.1))
+    running = await run(mqtt, up=False)
+    mosquitto.start()
+    watcher = await watch(mosquitto.port)
+    transaction = begun.session.transaction_id
+    await ledger.record(SessionRecord("CP1", "end", now + 1, b"{2}", evse=1, transaction_id=transaction, meter="8420"))
+    topic = "evcore/v1/site/CP1/event/session."
+    ended = await until(lambda: watcher.last(topic + "ended"))
+    assert ended["session"] == begun.session.id
+    assert ended["data"]["energy_wh"] == 7420.0
+    assert ended["data"]["token"] == "CARD"
+    while (await outbox.state()).waiting:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    await store.close()

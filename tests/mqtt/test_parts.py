@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,7 +184,7 @@ def test_a_packet_longer_than_allowed_ends_the_connection(pair):
 class Wire:
     """A connection that keeps what is published."""
 
-    receive_maximum, version = 10, "5"
+    receive_maximum, max_packet, version = 10, 10_000, "5"
 
     def __init__(self) -> None:
         self.room, self.in_flight = True, 0
@@ -231,6 +232,16 @@ def test_telemetry_waits_in_a_ring_whose_oldest_go_and_are_counted():
     wire.room = True
     wire.on_room()
     assert b'"value":10.0' in wire.samples[4]
+
+
+def test_a_value_longer_than_the_broker_takes_is_left_out_and_counted():
+    hub = LocalHub()
+    out, wire = publisher(hub), Wire()
+    out.attach(wire)  # type: ignore[arg-type]
+    out.take(replace(sample(1.0), signed="x" * 10_000))
+    out.take(sample(2.0))
+    assert len(wire.samples) == 1
+    assert hub.counters()["evcore_mqtt_dropped_total", (("kind", "telemetry"),)] == 1
 
 
 def test_the_window_is_kept_and_states_are_conflated_while_they_wait():

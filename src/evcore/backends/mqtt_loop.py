@@ -81,9 +81,10 @@ class _InFlight:
 class Connection:
     """A connection that has had its CONNACK. Made by `connect`; ends by itself or by `close`.
 
-    version: "5" or "3.1.1". receive_maximum: how many QoS 1 messages the broker takes unacknowledged. on_message: gets
-    paho's message. on_refused: a subscription (its filter, the reason). on_room: messages were acknowledged, or the
-    socket took what had been waiting. on_written: all that was published is in the socket's hands.
+    version: "5" or "3.1.1". receive_maximum: how many QoS 1 messages the broker takes unacknowledged. max_packet: bytes
+    of the longest packet it takes. on_message: gets paho's message. on_refused: a subscription (its filter, the
+    reason). on_room: messages were acknowledged, or the socket took what had been waiting. on_written: all that was
+    published is in the socket's hands.
     """
 
     def __init__(self, options: Options, version: Literal["5", "3.1.1"], link: Link) -> None:
@@ -121,7 +122,7 @@ class Connection:
         return topic_head(topic) + (expiry_property(expiry_s) if self._five else b"")
 
     def publish_telemetry(self, head: bytes, payload: bytes) -> None:
-        """QoS 0, not retained. Only while `room`."""
+        """QoS 0, not retained. Only while `room`, and within `max_packet`."""
         put_publish(self._link.out, 0, head, payload)
         self.flush_soon()
 

@@ -141,7 +141,12 @@ class Publisher:
                 self._traffic.errors += 1
                 return
             self._heads[key] = head
-        connection.publish_telemetry(head, sample_payload(sample, held_back=held_back))
+        payload = sample_payload(sample, held_back=held_back)
+        if len(head) + len(payload) + 5 > connection.max_packet:
+            self._traffic.errors += 1
+            self._hub.count("evcore_mqtt_dropped_total", kind="telemetry")
+            return
+        connection.publish_telemetry(head, payload)
         self._traffic.sent += 1
 
     def _written(self) -> None:
