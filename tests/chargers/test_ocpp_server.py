@@ -10,7 +10,7 @@ import pytest
 
 from evcore.errors import ConfigError, StoreError
 from evcore.local import LocalLedger
-from evcore.model import Evse, Health, Recorded, Sample, Session, SessionRecord, Station, Verb
+from evcore.model import Authorization, Evse, Health, Recorded, Sample, Session, SessionRecord, Station, Verb
 
 VERSIONS = ["1.6", "2.0.1", "2.1"]
 Start = Callable[..., Awaitable[Any]]
@@ -85,6 +85,12 @@ class FullDisk(LocalLedger):
     """A ledger whose disk is full until it is told otherwise."""
 
     full = True
+    readable = True
+
+    async def authorize(self, station: str, token: str) -> Authorization:
+        if not self.readable:
+            raise StoreError("disk I/O error")
+        return await super().authorize(station, token)
 
     async def record(self, record: SessionRecord) -> Recorded:
         if self.full:
@@ -106,6 +112,17 @@ async def test_what_is_not_on_disk_is_not_acknowledged_and_comes_again(
     ledger.full = False
     assert await charging
     assert len(ledger.sessions) == 1
+
+
+async def test_tokens_that_cannot_be_read_are_a_fault_of_ours_not_of_the_token(csms: Start, wait_until: Until) -> None:
+    ledger = FullDisk()
+    ledger.full = ledger.readable = False
+    site = await csms(ledger=ledger)
+    station = await site.station()
+    assert not await station.plug_in(1, "T1")
+    [refused] = [answered for answered in station.answers if answered.action == "Authorize"]
+    assert refused.error.startswith("InternalError")
+    assert site.errors() == {"store": 1}
 
 
 async def test_beyond_loopback_without_authentication_it_does_not_even_start(csms: Start) -> None:
@@ -170,6 +187,17 @@ async def test_a_limit_is_kept_by_the_station_and_shown(csms: Start, version: st
     assert (await site.command(Verb.CLEAR_LIMIT, evse=1)).ok
     assert site.hub.last("evse/CP1/1").limit_a is None
     await wait_until(lambda: station.evses[1].power_w == 11_000)
+    await site.command(Verb.SET_LIMIT, evse=1, limit=8.0, unit="A")
+    await station.unplug(1)
+    await station.queue.drained()
+    assert site.hub.last("evse/CP1/1").limit_a is None, "it was the transaction's"
+    await site.command(Verb.SET_LIMIT, evse=1, limit=12.0, unit="A")
+    await station.plug_in(1, "T2")
+    await site.command(Verb.SET_LIMIT, evse=1, limit=7.0, unit="A")
+    assert site.hub.last("evse/CP1/1").limit_a == 7.0
+    await station.unplug(1)
+    await station.queue.drained()
+    assert site.hub.last("evse/CP1/1").limit_a == 12.0, "the default is in force again"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -181,6 +209,18 @@ async def test_a_session_is_stopped_by_its_id(csms: Start, version: str, wait_un
     assert (await site.command(Verb.STOP, session=started.session)).ok
     [ended] = await wait_until(lambda: site.events("session.ended"))
     assert (ended.session, ended.data["reason"]) == (started.session, "Remote")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_who_is_not_accepted_yet_is_told_so_and_charges_nothing(
+    csms: Start, version: str, wait_until: Until
+) -> None:
+    verdicts = ["Pending", "Rejected", "Accepted"]
+    site = await csms(register=lambda station: verdicts.pop(0), heartbeat_s=1)
+    station = await site.station(version=version)
+    assert station.boots == 3
+    assert [event.text for event in site.events("station.booted")] == ["Pending", "Rejected", "Accepted"]
+    assert await station.plug_in(1, "T1")
 
 
 async def test_who_is_away_is_offline(csms: Start, wait_until: Until) -> None:

@@ -55,7 +55,7 @@ def test_a_value_of_16_keeps_its_word_and_gets_the_base_unit(
     assert (sample.context, sample.location, sample.quality) == ("Sample.Periodic", "Outlet", "good")
 
 
-@pytest.mark.parametrize("text", ["", "n/a", "NaN", "Infinity", "1e400", "1,5", "0x10", "1e999999999"])
+@pytest.mark.parametrize("text", ["", "n/a", "NaN", "Infinity", "1e400", "1,5", "0x10", "1e999999999", "1_000"])
 def test_a_value_that_is_no_number_is_left_out_and_counted(text: str) -> None:
     reading = v16({"value": text}, {"value": "5", "measurand": "SoC"})
     assert [sample.measurand for sample in reading.samples] == ["SoC"]

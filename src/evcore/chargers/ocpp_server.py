@@ -182,7 +182,7 @@ class OcppServer:
             raise UpgradeError(503, "draining", "restarting")
         if not subprotocol:
             return Closing()
-        if self._open_to_all:
+        if self._open_to_all and not _is_loopback(self.host):
             log.warning("%s connects from %s without authentication", upgrade.identity, upgrade.peer)
         version = VERSIONS[subprotocol]
         state = self._charger(upgrade.identity)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from evcore.errors import CallError, CallTimeout, LinkError, MessageError, StoreError
-from evcore.model import Answer, Command, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
+from evcore.model import Answer, Authorization, Command, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
 from evcore.ocpp.times import parse_time
 from evcore.ports import Hub, Ledger
 
+TX_PROFILE, DEFAULT_PROFILE = "TxProfile", "TxDefaultProfile"  # ChargingProfilePurposeType
 _QUIET_NS = 1_000_000_000  # between two events about broken messages of one station
 
 Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
@@ -45,6 +46,7 @@ class ChargerState:
     registered: bool = False
     evses: dict[int, Evse] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)  # active, by OCPP's transaction id
+    limits: dict[tuple[int, str], float] = field(default_factory=dict)  # A, by EVSE and charging profile purpose
     _last_complaint_ns: int = -_QUIET_NS
 
     @property
@@ -118,6 +120,15 @@ class ChargerState:
         if after.fault != before.fault and after.fault:
             self.event("fault.raised", evse=evse, severity="error", text=after.fault)
 
+    def limit(self, evse: int, purpose: str, amperes: float | None) -> None:
+        """A charging profile was set, or cleared (None); one for the transaction hides the default."""
+        self.limits.pop((evse, purpose), None)
+        if amperes is not None:
+            self.limits[evse, purpose] = amperes
+        if evse:
+            default = self.limits.get((evse, DEFAULT_PROFILE))
+            self.set_evse(evse, limit_a=self.limits.get((evse, TX_PROFILE), default))
+
     def session_on(self, evse: int) -> Session | None:
         return next((session for session in self.sessions.values() if session.evse == evse), None)
 
@@ -132,6 +143,14 @@ class ChargerState:
         return self.sessions.get(id)
 
     # Records
+
+    async def authorize(self, token: str) -> Authorization:
+        """May it charge? Raises CallError InternalError: it cannot be known now."""
+        try:
+            return await self.services.ledger.authorize(self.id, token)
+        except StoreError as error:
+            self.complain("store", str(error), "Authorize")
+            raise CallError("InternalError", "the tokens could not be read") from error
 
     async def record(self, record: SessionRecord) -> Recorded:
         """Commit, publish, then return: what the station is answered is on disk. Raises CallError InternalError: it is
@@ -166,7 +185,8 @@ class ChargerState:
                 if known is None or known.session != session.id:
                     self.set_evse(session.evse, session=session.id)
             return
-        self.sessions.pop(session.transaction_id, None)
+        if self.sessions.pop(session.transaction_id, None) is not None and (session.evse, TX_PROFILE) in self.limits:
+            self.limit(session.evse, TX_PROFILE, None)  # it ends with its transaction
         known = self.evses.get(session.evse)
         if known is not None and known.session == session.id:
             self.set_evse(session.evse, session=None)

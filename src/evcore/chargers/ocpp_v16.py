@@ -89,8 +89,7 @@ class Dialect16:
         return {}
 
     async def _authorize(self, called: Called) -> Payload:
-        verdict = await self._state.services.ledger.authorize(self._state.id, called.payload["idTag"])
-        return {"idTagInfo": _tag_info(verdict)}
+        return {"idTagInfo": _tag_info(await self._state.authorize(called.payload["idTag"]))}
 
     async def _start(self, called: Called) -> Payload:
         started = called.payload

@@ -6,7 +6,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from evcore.chargers.ocpp_station import BadArgument, Call, ChargerState, argument, ask, not_supported, wanted_session
+from evcore.chargers.ocpp_station import (
+    DEFAULT_PROFILE,
+    TX_PROFILE,
+    BadArgument,
+    Call,
+    ChargerState,
+    argument,
+    ask,
+    not_supported,
+    wanted_session,
+)
 from evcore.model import Answer, Command, Verb, rfc3339
 
 Args = Mapping[str, Any]
@@ -115,21 +125,22 @@ class Commands16:
             schedule["startSchedule"] = rfc3339(time.time_ns() - _DAY_NS)
             profile |= _profile(1, "ChargePointMaxProfile", "Absolute")
         elif session is None:
-            profile |= _profile(2 * evse, "TxDefaultProfile", "Relative")
+            profile |= _profile(2 * evse, DEFAULT_PROFILE, "Relative")
         else:
-            profile |= _profile(2 * evse + 1, "TxProfile", "Relative")
+            profile |= _profile(2 * evse + 1, TX_PROFILE, "Relative")
             profile["transactionId"] = int(session.transaction_id)
         answer = await ask(self._call, "SetChargingProfile", {"connectorId": evse, "csChargingProfiles": profile})
-        if answer.ok and evse and unit == "A":
-            self._state.set_evse(evse, limit_a=limit)
+        if answer.ok:
+            self._state.limit(evse, profile["chargingProfilePurpose"], limit if unit == "A" else None)
         return answer
 
     async def _clear_limit(self, args: Args) -> Answer:
         evse = argument(args, "evse", int, 0)
         payload = {"connectorId": evse} if evse else {"id": 1}
         answer = await ask(self._call, "ClearChargingProfile", payload)
-        if answer.ok and evse:
-            self._state.set_evse(evse, limit_a=None)
+        if answer.ok:
+            for purpose in (TX_PROFILE, DEFAULT_PROFILE):
+                self._state.limit(evse, purpose, None)
         return answer
 
 

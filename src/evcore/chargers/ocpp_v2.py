@@ -77,8 +77,7 @@ class Dialect2:
         return {}
 
     async def _authorize(self, called: Called) -> Payload:
-        token = called.payload["idToken"]["idToken"]
-        return {"idTokenInfo": _token_info(await self._state.services.ledger.authorize(self._state.id, token))}
+        return {"idTokenInfo": _token_info(await self._state.authorize(called.payload["idToken"]["idToken"]))}
 
     async def _transaction(self, called: Called) -> Payload:
         told = called.payload
@@ -118,7 +117,7 @@ class Dialect2:
         return {}
 
     def _data_transfer(self, called: Called) -> Payload:
-        self._state.event("data_transfer", text=called.payload["vendorId"], data=called.payload)
+        self._state.event("data_transfer", text=called.payload["vendorId"], data=_plain(called.payload))
         return {"status": "UnknownVendorId"}
 
     def _notify_event(self, called: Called) -> Payload:

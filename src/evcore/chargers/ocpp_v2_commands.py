@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from evcore.chargers.ocpp_station import (
+    DEFAULT_PROFILE,
+    TX_PROFILE,
     BadArgument,
     Call,
     ChargerState,
@@ -151,20 +153,21 @@ class Commands2:
             schedule["startSchedule"] = rfc3339(time.time_ns() - _DAY_NS)
             profile |= _profile(1, "ChargingStationMaxProfile", "Absolute")
         elif session is None:
-            profile |= _profile(2 * evse, "TxDefaultProfile", "Relative")
+            profile |= _profile(2 * evse, DEFAULT_PROFILE, "Relative")
         else:
-            profile |= _profile(2 * evse + 1, "TxProfile", "Relative") | {"transactionId": session.transaction_id}
+            profile |= _profile(2 * evse + 1, TX_PROFILE, "Relative") | {"transactionId": session.transaction_id}
         answer = await ask(self._call, "SetChargingProfile", {"evseId": evse, "chargingProfile": profile})
-        if answer.ok and evse and unit == "A":
-            self._state.set_evse(evse, limit_a=limit)
+        if answer.ok:
+            self._state.limit(evse, profile["chargingProfilePurpose"], limit if unit == "A" else None)
         return answer
 
     async def _clear_limit(self, args: Args) -> Answer:
         evse = argument(args, "evse", int, 0)
         payload: dict[str, Any] = {"chargingProfileCriteria": {"evseId": evse}} if evse else {"chargingProfileId": 1}
         answer = await ask(self._call, "ClearChargingProfile", payload)
-        if answer.ok and evse:
-            self._state.set_evse(evse, limit_a=None)
+        if answer.ok:
+            for purpose in (TX_PROFILE, DEFAULT_PROFILE):
+                self._state.limit(evse, purpose, None)
         return answer
 
 

@@ -1,5 +1,6 @@
 """OCPP-J: what the bytes mean. Sans-I/O, but for websocket.py."""
 
 from .codec import Codec, Frame, Limits
+from .session import Session
 
-__all__ = ["Codec", "Frame", "Limits"]
+__all__ = ["Codec", "Frame", "Limits", "Session"]

@@ -139,7 +139,7 @@ class _Reader:
         )
         self._samples.append(sample)
         if number is not None and measurand == REGISTER and sample.phase is None:
-            newest = (self._time, sample.location == "Outlet", in_wh(text, power) or text)
+            newest = (self._time, sample.location == "Outlet", in_wh(text, power) or text)  # text is a number
             if self._meter is None or newest[:2] >= self._meter[:2]:
                 self._meter = newest
 
@@ -156,6 +156,8 @@ class _Reader:
 
 
 def _decimal(text: str) -> Decimal | None:
+    if "_" in text:  # digits grouped as in Python's source are no number of OCPP
+        return None
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
@@ -164,6 +166,8 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _scaled(text: str, power: int) -> float | None:
+    if power == 0 and text.isdecimal() and text.isascii() and len(text) < 30:  # most values are plain integers
+        return float(text)
     number = _decimal(text)
     return None if number is None or not -30 < power < 30 else float(number.scaleb(power))
 

@@ -217,7 +217,7 @@ class SimStation:
         place = self._place(evse)
         if place.transaction is not None:
             self.stop(place, "EVDisconnected")
-        place.plugged, place.soc = False, None
+        place.plugged, place.finishing, place.soc = False, False, None
         await self._tell_status(place)
 
     async def fault(self, evse: int, code: str = "GroundFailure") -> None:
@@ -245,7 +245,7 @@ class SimStation:
     def stop(self, evse: SimEvse, reason: str) -> None:
         transaction, evse.transaction = evse.transaction, None
         if transaction is not None:
-            evse.power_w = 0.0
+            evse.power_w, evse.finishing = 0.0, evse.plugged
             evse.limits_w.pop("TxProfile", None)
             self.queue.put(self.words.ended(evse, transaction, reason))
 
@@ -375,7 +375,7 @@ class SimStation:
         self._numbers += 1
         transaction = SimTransaction(self._numbers, token, remote_start_id=remote_start_id)
         transaction.meter_start_wh = evse.energy_wh
-        evse.transaction = transaction
+        evse.transaction, evse.finishing = transaction, False
         self.queue.put(self.words.started(evse, transaction))
 
     async def _start_soon(self, evse: SimEvse, token: str, remote_start_id: int | None) -> None:

@@ -21,7 +21,8 @@ class SimTransaction:
 
 @dataclass(slots=True)
 class SimEvse:
-    """limits_w: by charging profile purpose. soc: percent, None for AC. energy_wh: the register, it only grows."""
+    """finishing: the car is still there after its transaction. limits_w: by charging profile purpose. soc: percent,
+    None for AC. energy_wh: the register, it only grows."""
 
     id: int
     max_power_w: float
@@ -30,6 +31,7 @@ class SimEvse:
     dc: bool = False
     capacity_wh: float = 60_000.0
     plugged: bool = False
+    finishing: bool = False
     operative: bool = True
     fault: str = ""
     power_w: float = 0.0
@@ -47,7 +49,7 @@ class SimEvse:
             return "Charging" if self.allowed_w > 0 else "SuspendedEVSE"
         if not self.operative:
             return "Unavailable"
-        return "Preparing" if self.plugged else "Available"
+        return "Available" if not self.plugged else "Finishing" if self.finishing else "Preparing"
 
     @property
     def allowed_w(self) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evcore.sim.station import SimStation
 
 # 1.6's word -> ConnectorStatusEnumType
-_STATUS = {"Preparing": "Occupied", "Charging": "Occupied", "SuspendedEVSE": "Occupied"}
+_STATUS = dict.fromkeys(("Preparing", "Charging", "SuspendedEVSE", "Finishing"), "Occupied")
 # 1.6's reason -> ReasonEnumType
 _REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "UnlockCommand": "Other"}
 
