@@ -242,6 +242,43 @@ def test_encode_and_decode_are_inverse_and_say_what_is_wrong(database):
         loaded.encode("Motor", {})
 
 
+# The least that AUTOSAR needs for one message of one signal.
+ARXML = """<?xml version="1.0" encoding="utf-8"?>
+<AUTOSAR xmlns="http://autosar.org/schema/r4.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+ xsi:schemaLocation="http://autosar.org/schema/r4.0 AUTOSAR_4-0-3.xsd">
+<AR-PACKAGES><AR-PACKAGE><SHORT-NAME>P</SHORT-NAME><ELEMENTS>
+<CAN-CLUSTER><SHORT-NAME>C</SHORT-NAME><CAN-CLUSTER-VARIANTS><CAN-CLUSTER-CONDITIONAL><PHYSICAL-CHANNELS>
+<CAN-PHYSICAL-CHANNEL><SHORT-NAME>Ch</SHORT-NAME><FRAME-TRIGGERINGS><CAN-FRAME-TRIGGERING><SHORT-NAME>T</SHORT-NAME>
+<FRAME-REF DEST="CAN-FRAME">/P/Engine</FRAME-REF><CAN-ADDRESSING-MODE>STANDARD</CAN-ADDRESSING-MODE>
+<IDENTIFIER>291</IDENTIFIER></CAN-FRAME-TRIGGERING></FRAME-TRIGGERINGS></CAN-PHYSICAL-CHANNEL></PHYSICAL-CHANNELS>
+</CAN-CLUSTER-CONDITIONAL></CAN-CLUSTER-VARIANTS></CAN-CLUSTER>
+<CAN-FRAME><SHORT-NAME>Engine</SHORT-NAME><FRAME-LENGTH>8</FRAME-LENGTH><PDU-TO-FRAME-MAPPINGS><PDU-TO-FRAME-MAPPING>
+<SHORT-NAME>M</SHORT-NAME><PDU-REF DEST="I-SIGNAL-I-PDU">/P/Pdu</PDU-REF><START-POSITION>0</START-POSITION>
+</PDU-TO-FRAME-MAPPING></PDU-TO-FRAME-MAPPINGS></CAN-FRAME>
+<I-SIGNAL-I-PDU><SHORT-NAME>Pdu</SHORT-NAME><LENGTH>8</LENGTH><I-SIGNAL-TO-PDU-MAPPINGS><I-SIGNAL-TO-I-PDU-MAPPING>
+<SHORT-NAME>S</SHORT-NAME><I-SIGNAL-REF DEST="I-SIGNAL">/P/Speed</I-SIGNAL-REF>
+<PACKING-BYTE-ORDER>MOST-SIGNIFICANT-BYTE-LAST</PACKING-BYTE-ORDER><START-POSITION>0</START-POSITION>
+</I-SIGNAL-TO-I-PDU-MAPPING></I-SIGNAL-TO-PDU-MAPPINGS></I-SIGNAL-I-PDU>
+<I-SIGNAL><SHORT-NAME>Speed</SHORT-NAME><LENGTH>16</LENGTH>
+<SYSTEM-SIGNAL-REF DEST="SYSTEM-SIGNAL">/P/SpeedS</SYSTEM-SIGNAL-REF></I-SIGNAL>
+<SYSTEM-SIGNAL><SHORT-NAME>SpeedS</SHORT-NAME></SYSTEM-SIGNAL>
+</ELEMENTS></AR-PACKAGE></AR-PACKAGES></AUTOSAR>
+"""
+
+
+@pytest.mark.parametrize("suffix", ["kcd", "sym", "arxml"])
+def test_the_other_formats_are_read_and_decode_as_cantools_does(tmp_path, suffix):
+    written = cantools.database.load_string(SMALL, "dbc")
+    texts = {"kcd": written.as_kcd_string, "sym": written.as_sym_string, "arxml": lambda: ARXML}
+    path = tmp_path / f"test.{suffix}"
+    path.write_text(texts[suffix](), encoding="utf-8")
+    database = Database.load(path)
+    assert database.decode(291, bytes.fromhex("2301000000000000"), scaling=False)["Speed"] == 291
+    for message in database.messages:
+        assert message.native
+        assert compare(database, message, bytes(range(1, message.length + 1))) == len(OPTIONS)
+
+
 def test_units_are_those_of_the_file(database):
     assert database(SMALL).message(291).units == {"Speed": "rpm", "Gear": "", "Torque": "Nm"}
 
