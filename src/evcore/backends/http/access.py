@@ -12,6 +12,7 @@ import ipaddress
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ LIFETIME_S = 12 * 3600
 SESSIONS = 1000
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """A name or address of this machine's loopback only."""
     name = host.lower().rstrip(".")
@@ -47,7 +49,7 @@ class Access:
         """Raises ProblemError for a request that another site's page makes, or that is meant for another host."""
         host = headers.get("Host", "").lower()
         if not self._keys:
-            name = urlsplit(f"//{host}").hostname if _plausible(host) else None
+            name = _hostname(host)
             if name is None or not (is_loopback(name) or name in self._hosts):
                 raise ProblemError(421, f"this is not the server of {host!r}", kind="wrong-host")
         origin = headers.get("Origin")
@@ -109,11 +111,14 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def _plausible(host: str) -> bool:
+@lru_cache(maxsize=64)
+def _hostname(host: str) -> str | None:
+    """Of a Host header, without its port; None where it is none (RFC 9112, 3.2)."""
     try:
-        return bool(host) and urlsplit(f"//{host}").netloc == host and "@" not in host and "/" not in host
+        parts = urlsplit(f"//{host}")
     except ValueError:
-        return False
+        return None
+    return parts.hostname if parts.netloc == host and "@" not in host else None
 
 
 def _without_default_port(scheme: str, host: str) -> str:
