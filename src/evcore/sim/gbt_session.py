@@ -9,7 +9,8 @@ from typing import Any
 from evcore.can.bus import CanBus
 from evcore.can.frames import Frame
 from evcore.sim.gbt_battery import Battery
-from evcore.sim.gbt_sides import Car, Charger
+from evcore.sim.gbt_car import Car
+from evcore.sim.gbt_sides import Charger
 
 _STEP = 100_000_000  # ns that the play goes on at most at once
 
