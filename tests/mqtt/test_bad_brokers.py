@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ async def serving(answer: Answer) -> AsyncIterator[int]:
 
 
 def backend(port: int, **options: Any) -> MqttBackend:
-    return MqttBackend(f"mqtt://127.0.0.1:{port}", node="n1", timeout_s=0.3, retry_s=(0.05, 0.1), **options)
+    return MqttBackend(f"mqtt://127.0.0.1:{port}", node="n1", timeout_s=0.6, retry_s=(0.05, 0.1), **options)
 
 
 async def down(hub, until) -> Health:
@@ -69,10 +70,10 @@ async def test_a_broker_that_accepts_and_never_answers_stalls_nothing(run, hub, 
     async with serving(silence) as port, ticking() as gaps:
         await run(backend(port), up=False)
         health = await down(hub, until)
-    assert health.detail == "no CONNACK: silence for 0.3 s (MQTT 5), silence for 0.3 s (MQTT 3.1.1)"
+    assert health.detail == "no CONNACK: silence for 0.6 s (MQTT 5), silence for 0.6 s (MQTT 3.1.1)"
     assert len(gaps) > 20
-    # A blocking connect would show as 0.3 s; the margin is for a busy machine.
-    assert max(gaps) < 0.25
+    # A blocking connect would show as 0.6 s; the margin is for a busy machine.
+    assert max(gaps) < 0.5
 
 
 async def test_an_address_that_takes_no_connection_stalls_nothing(run, hub, until):
@@ -88,8 +89,8 @@ async def test_an_address_that_takes_no_connection_stalls_nothing(run, hub, unti
         async with ticking() as gaps:
             await run(backend(full.getsockname()[1]), up=False)
             health = await down(hub, until)
-    assert health.detail.endswith("no connection within 0.3 s")
-    assert max(gaps) < 0.25
+    assert health.detail.endswith("no connection within 0.6 s")
+    assert max(gaps) < 0.5
 
 
 async def test_a_handshake_that_never_ends_stalls_nothing(run, hub, until):
@@ -97,11 +98,11 @@ async def test_a_handshake_that_never_ends_stalls_nothing(run, hub, until):
         await reader.read()
 
     async with serving(silence) as port, ticking() as gaps:
-        mqtt = MqttBackend(f"mqtts://127.0.0.1:{port}", timeout_s=0.3)
+        mqtt = MqttBackend(f"mqtts://127.0.0.1:{port}", timeout_s=0.6)
         await run(mqtt, up=False)
         health = await down(hub, until)
-    assert health.detail.endswith("no connection within 0.3 s")
-    assert max(gaps) < 0.25
+    assert health.detail.endswith("no connection within 0.6 s")
+    assert max(gaps) < 0.5
 
 
 async def test_nobody_listening_is_said_so(run, hub, until, free_port):
@@ -232,26 +233,31 @@ async def test_a_broker_that_stands_still_fills_bounded_queues_and_loses_the_old
     mosquitto, watch, run, hub, until
 ):
     mosquitto.start()
-    mqtt = MqttBackend(mosquitto.url, node="n1", ring=2000)
+    mqtt = MqttBackend(mosquitto.url, node="n1", ring=200)
     await run(mqtt)
     assert mosquitto.process is not None
     os.kill(mosquitto.process.pid, signal.SIGSTOP)
     dropped = ("evcore_mqtt_dropped_total", (("kind", "telemetry"),))
     try:
         async with ticking() as gaps:
-            for number in range(60_000):
-                if number % 50 == 0:
+            for number in range(20_000):
+                if number % 5 == 0:
                     await asyncio.sleep(0)
-                hub.publish(Sample("CP1", "Voltage", float(number), "V", time.time_ns(), phase=str(number % 50)))
-                if hub.counters().get(dropped, 0) > 500:
+                value = Sample("CP1", "Voltage", float(number), "V", time.time_ns(), phase=str(number % 50))
+                hub.publish(replace(value, signed="x" * 4000))  # long, so that few of them fill the kernel's buffers
+                if hub.counters().get(dropped, 0) > 50:
                     break
-        assert hub.counters()[dropped] > 500, "the queues have no bound"
-        assert max(gaps) < 0.25
+        assert hub.counters()[dropped] > 50, "the queues have no bound"
+        assert max(gaps) < 0.5
     finally:
         os.kill(mosquitto.process.pid, signal.SIGCONT)
     watcher = await watch(mosquitto.port)
-    hub.publish(Sample("CP2", "Voltage", 1.0, "V", time.time_ns()))
-    await until(lambda: watcher.last("evcore/v1/site/CP2/0/meter/Voltage"))
+
+    def heard() -> object:  # again and again: while a reader is behind, a broker may drop what is QoS 0
+        hub.publish(Sample("CP2", "Voltage", 1.0, "V", time.time_ns()))
+        return watcher.last("evcore/v1/site/CP2/0/meter/Voltage")
+
+    await until(heard)
     assert mqtt.connected.is_set(), "it needed a new connection"
 
 
