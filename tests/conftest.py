@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test depends on speed: a busy machine is no failure.
+settings.register_profile("evcore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("evcore")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
