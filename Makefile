@@ -22,6 +22,9 @@ $(VENV)/.built: $(VENV)/.deps $(NATIVE) $(SEAM)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
+demo: build
+	@$(BIN)/evcore demo
+
 test: test-c test-py
 
 test-c: build

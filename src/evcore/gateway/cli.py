@@ -5,11 +5,13 @@ Each command imports what it needs when it runs, so that `evcore --help` answers
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -99,8 +101,6 @@ def check(config: ConfigFile) -> None:
 
     Reads it and everything that it names; nothing is started.
     """
-    import asyncio
-
     from evcore.gateway.gateway import Gateway
 
     settings = _load(config)
@@ -143,6 +143,53 @@ def doctor(
     if as_json:
         typer.echo(json.dumps([{"level": f.level, "what": f.what, "detail": f.detail} for f in findings], indent=1))
     if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option("--for", metavar="SECONDS", min=8, help="End after so long.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Show nothing, print one JSON object at the end.")] = False,
+    mqtt: Annotated[str | None, typer.Option("--mqtt", metavar="URL", help="Use this broker, start none.")] = None,
+    http_port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of dashboard and REST.")] = 8080,
+    ocpp_port: Annotated[int, typer.Option("--ocpp-port", min=1, max=65535, help="Of the stations.")] = 9000,
+    log_level: Level = LogLevel.ERROR,
+) -> None:
+    """Run a whole simulated site.
+
+    The gateway as it is, with two stations, a meter, a car on a CAN bus, a broker and a payment provider, all simulated
+    but the traffic. Without --for it goes on until Ctrl-C. A port that is taken gives way to the next free one. The
+    exit code is 1 if a protocol carried nothing, a number did not agree or a record was lost.
+    """
+    from evcore.gateway.demo.play import Demo
+    from evcore.gateway.demo.screen import Lines, LiveScreen, Screen, Silence, verdict
+    from evcore.gateway.demo.settings import Options
+    from evcore.gateway.logs import set_up
+    from evcore.gateway.runner import run_until_signal
+
+    set_up(log_level)
+    if log_level is LogLevel.ERROR:
+        logging.getLogger("evcore.site").setLevel(logging.CRITICAL)  # the fault belongs to the play
+    console = Console(highlight=False)
+    screen: Screen = Silence() if as_json else LiveScreen(console) if console.is_terminal else Lines(console)
+    show = Demo(Options(seconds, mqtt, http_port, ocpp_port), screen.say)
+    report: dict[str, Any] = {}
+
+    async def play() -> None:
+        showing = asyncio.create_task(screen.show(show))
+        try:
+            report.update(await show.run())
+        finally:
+            showing.cancel()
+            await asyncio.wait([showing])
+
+    run_until_signal(play, show.stop, patience_s=15)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        for line in verdict(report):
+            console.print(Text(line))
+    if not report["ok"]:
         raise typer.Exit(FAILED)
 
 

@@ -96,14 +96,16 @@ class ModbusTable(Table, frozen=True, kw_only=True):
 
 
 class CanTable(Table, frozen=True, kw_only=True):
-    """[[can]]: a bus to listen on. Decoded by a database (DBC, KCD, SYM, ARXML) or followed by an observer."""
+    """[[can]]: a bus to listen on. Decoded by a database (DBC, KCD, SYM, ARXML) or followed by an observer. signals:
+    which of the database's, each with its measurand; without it all, under their own names."""
 
     name: Name
     channel: Text
     interface: Text = "socketcan"
     bitrate: Annotated[int, Meta(ge=1, le=8_000_000)] | None = None
     database: Path | None = None
-    observer: Literal["gbt27930", "chademo"] | None = None
+    observer: Literal["gbt27930"] | None = None
+    signals: dict[str, Text] = {}
     vehicle: Name = "car"
     station: str = ""
     evse: Annotated[int, Meta(ge=0)] = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evcore.errors import ConfigError
 from evcore.gateway.config import (
@@ -160,6 +160,7 @@ def _modbus(config: Config, n: int, table: ModbusTable) -> Part:
 def _can(config: Config, n: int, table: CanTable) -> Part:
     from evcore.meters import CanSource
 
+    options: dict[str, Any] = {} if table.bitrate is None else {"bitrate": table.bitrate}
     with _named(config, f"can[{n}]", table):
         source = CanSource(
             table.interface,
@@ -170,6 +171,8 @@ def _can(config: Config, n: int, table: CanTable) -> Part:
             vehicle=table.vehicle,
             station=table.station,
             evse=table.evse,
+            signals=table.signals or None,
+            **options,
         )
     return Part(table.name, Phase.DEVICES, source.run)
 

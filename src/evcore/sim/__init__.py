@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from evcore.sim.gbt_battery import Battery as Battery
     from evcore.sim.gbt_session import GbtSession as GbtSession
     from evcore.sim.meter import SimMeter as SimMeter
+    from evcore.sim.psp import SimPsp as SimPsp
+    from evcore.sim.site import SimSite as SimSite
     from evcore.sim.station import SimStation as SimStation
 
 _WHERE = {
@@ -18,6 +20,8 @@ _WHERE = {
     "EmbeddedBroker": "evcore.sim.broker",
     "GbtSession": "evcore.sim.gbt_session",
     "SimMeter": "evcore.sim.meter",
+    "SimPsp": "evcore.sim.psp",
+    "SimSite": "evcore.sim.site",
     "SimStation": "evcore.sim.station",
     "VirtualClock": "evcore.sim.clock",
 }

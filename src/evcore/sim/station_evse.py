@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -22,7 +23,11 @@ class SimTransaction:
 @dataclass(slots=True)
 class SimEvse:
     """finishing: the car is still there after its transaction. limits_w: by charging profile purpose. soc: percent,
-    None for AC. energy_wh: the register, it only grows."""
+    None for AC. energy_wh: the register, it only grows.
+
+    supply: the power and what has been delivered since it was last asked (W, Wh), where something else than this model
+    decides about them, a car on a CAN bus for example; asked while a transaction runs.
+    """
 
     id: int
     max_power_w: float
@@ -39,6 +44,7 @@ class SimEvse:
     soc: float | None = None
     transaction: SimTransaction | None = None
     limits_w: dict[str, float] = field(default_factory=dict)
+    supply: Callable[[], tuple[float, float]] | None = None
 
     @property
     def status(self) -> str:
@@ -69,6 +75,8 @@ class SimEvse:
 
     def step(self, seconds: float) -> float:
         """Let time pass; the energy delivered in it, Wh. Full power is reached within 5 s."""
+        if self.supply is not None:
+            return self._take(*(self.supply() if self.transaction is not None and not self.fault else (0.0, 0.0)))
         target = 0.0
         if self.transaction is not None and not self.fault:
             target = self.allowed_w
@@ -77,7 +85,11 @@ class SimEvse:
         rise = self.max_power_w / 5 * seconds
         self.power_w = min(target, self.power_w + rise) if target > self.power_w else target
         energy = self.power_w * seconds / 3600
-        self.energy_wh += energy
         if self.soc is not None:
             self.soc = min(100.0, self.soc + 100 * energy / self.capacity_wh)
-        return energy
+        return self._take(self.power_w, energy)
+
+    def _take(self, power_w: float, energy_wh: float) -> float:
+        self.power_w = power_w
+        self.energy_wh += energy_wh
+        return energy_wh
