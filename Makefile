@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLists.txt CMakeLists.txt
-SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd)
+SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd src/evcore/core/*.pxi)
 WORKERS ?= 2
 
 .PHONY: build test test-c test-py lint format bench fuzz wheel test-arch docs clean
