@@ -148,6 +148,19 @@ async def test_a_known_action_that_is_not_for_a_csms_is_not_supported(csms: Star
         assert json.loads(await socket.recv())[:3] == [4, "a", "NotSupported"]
 
 
+@pytest.mark.parametrize("connector", [-1, 1000, 2**31])
+async def test_what_is_kept_of_a_station_is_bounded_whatever_it_says(csms: Start, connector: int) -> None:
+    site = await csms(registered=["CP1"])
+    status = {"connectorId": connector, "errorCode": "NoError", "status": "Available"}
+    start = {"connectorId": connector, "idTag": "T1", "meterStart": 5, "timestamp": "2026-11-23T18:30:37Z"}
+    async with websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
+        for action, payload in (("StatusNotification", status), ("StartTransaction", start)):
+            await socket.send(json.dumps([2, "a", action, payload]))
+            assert json.loads(await socket.recv())[:3] == [4, "a", "PropertyConstraintViolation"]
+    assert site.ledger.sessions == {}
+    assert site.hub.snapshot("evse/") == []
+
+
 async def test_a_time_that_is_none_does_not_cost_the_record(csms: Start) -> None:
     site = await csms(registered=["CP1"])
     async with websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]

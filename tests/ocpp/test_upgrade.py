@@ -180,6 +180,8 @@ def test_an_address_that_fails_too_often_waits_and_others_do_not() -> None:
     assert not admission.admits("10.0.0.1", 0)
     assert admission.admits("10.0.0.2", 0)
     assert admission.admits("10.0.0.1", SECOND)
+    admission.succeeded("10.0.0.1")
+    assert len(admission) == 0
 
 
 def test_no_more_addresses_are_remembered_than_allowed() -> None:

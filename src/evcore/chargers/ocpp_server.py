@@ -270,11 +270,13 @@ class OcppServer:
 class _StationLink(Link):
     """One connection of one station."""
 
+    __slots__ = ("_asked_to_boot", "_dialect", "_server", "release", "state", "subprotocol")
+
     def __init__(self, server: OcppServer, state: ChargerState, session: RpcSession, subprotocol: str) -> None:
         dialect = Dialect16 if session.version == "1.6" else Dialect2
         self._server, self.state, self.subprotocol = server, state, subprotocol
         self._dialect: Dialect = dialect(state, self.call, session.version)
-        self.release: Callable[[], None] = lambda: None
+        self.release: Callable[[], None] = _nothing
         self._asked_to_boot = False
         super().__init__(session, self._dialect.handle, traffic=state.hub.traffic("ocpp"))
 
@@ -300,6 +302,10 @@ class _StationLink(Link):
 
     def on_notified(self, notified: Notified) -> None:
         self.state.event("periodic_event", text=notified.action, data=notified.payload)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_loopback(host: str) -> bool:

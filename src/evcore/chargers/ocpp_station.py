@@ -12,6 +12,7 @@ from evcore.model import Answer, Authorization, Command, Event, Evse, Recorded, 
 from evcore.ocpp.times import parse_time
 from evcore.ports import Hub, Ledger
 
+MAX_EVSE, MAX_SESSIONS = 999, 256  # of one station: what is kept of it is bounded whatever it says
 TX_PROFILE, DEFAULT_PROFILE = "TxProfile", "TxDefaultProfile"  # ChargingProfilePurposeType
 _QUIET_NS = 1_000_000_000  # between two events about broken messages of one station
 
@@ -106,6 +107,12 @@ class ChargerState:
 
     # EVSEs
 
+    def check_evse(self, evse: int) -> int:
+        """Raises CallError where no station has so many."""
+        if 0 <= evse <= MAX_EVSE:
+            return evse
+        raise CallError("PropertyConstraintViolation", f"expected an EVSE or connector of 0 to {MAX_EVSE}, got {evse}")
+
     def set_evse(self, evse: int, **changes: Any) -> None:
         """Change an EVSE and publish it; tells of faults that come and go."""
         known = self.evses.get(evse)
@@ -130,7 +137,8 @@ class ChargerState:
             self.set_evse(evse, limit_a=self.limits.get((evse, TX_PROFILE), default))
 
     def session_on(self, evse: int) -> Session | None:
-        return next((session for session in self.sessions.values() if session.evse == evse), None)
+        """The newest that is active there."""
+        return next((session for session in reversed(self.sessions.values()) if session.evse == evse), None)
 
     def find_session(self, id: str) -> Session | None:
         """An active session by our id, or by OCPP's."""
@@ -180,6 +188,8 @@ class ChargerState:
     def _follow(self, session: Session) -> None:
         if session.state == "active":
             self.sessions[session.transaction_id] = session
+            if len(self.sessions) > MAX_SESSIONS:  # of a station that never ends any
+                del self.sessions[next(iter(self.sessions))]
             if session.evse:
                 known = self.evses.get(session.evse)
                 if known is None or known.session != session.id:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from evcore.chargers.ocpp_station import Call, ChargerState
 from evcore.chargers.ocpp_v16_commands import Commands16
 from evcore.errors import CallError
-from evcore.model import Authorization, SessionRecord, rfc3339
+from evcore.model import Answer, Authorization, Command, SessionRecord, rfc3339
 from evcore.ocpp.events import Called
 from evcore.ocpp.samples import Reading, read_v16
 
@@ -32,35 +32,25 @@ _STATUS: dict[str, tuple[str, str | None]] = {
 class Dialect16:
     """A `Dialect`. An EVSE is 1.6's connector; connector 0 is the station itself."""
 
+    __slots__ = ("_commands", "state")
+
     def __init__(self, state: ChargerState, call: Call, version: str = "1.6") -> None:
-        self._state = state
-        self.command = Commands16(state, call).command
-        self._handlers = {
-            "BootNotification": self._boot,
-            "Heartbeat": self._heartbeat,
-            "StatusNotification": self._status,
-            "Authorize": self._authorize,
-            "StartTransaction": self._start,
-            "MeterValues": self._meter_values,
-            "StopTransaction": self._stop,
-            "DataTransfer": self._data_transfer,
-            "FirmwareStatusNotification": self._told("firmware.status"),
-            "SignedFirmwareStatusNotification": self._told("firmware.status"),
-            "DiagnosticsStatusNotification": self._told("diagnostics.status"),
-            "LogStatusNotification": self._told("log.status"),
-            "SecurityEventNotification": self._security,
-        }
+        self.state = state
+        self._commands = Commands16(state, call)
+
+    async def command(self, command: Command) -> Answer:
+        return await self._commands.command(command)
 
     def handle(self, called: Called) -> Any:
         """The answer, or an awaitable of it. Raises CallError."""
-        handler = self._handlers.get(called.action)
+        handler = _HANDLERS.get(called.action)
         if handler is None:
             raise CallError("NotSupported", f"{called.action} is not offered here")
-        return handler(called)
+        return handler(self, called)
 
     def _boot(self, called: Called) -> Payload:
-        boot, services = called.payload, self._state.services
-        status = self._state.boot(
+        boot, services = called.payload, self.state.services
+        status = self.state.boot(
             vendor=boot["chargePointVendor"],
             model=boot["chargePointModel"],
             serial=boot.get("chargePointSerialNumber") or boot.get("chargeBoxSerialNumber") or "",
@@ -69,7 +59,7 @@ class Dialect16:
         return {"currentTime": rfc3339(time.time_ns()), "interval": services.heartbeat_s, "status": status}
 
     def _heartbeat(self, called: Called) -> Payload:
-        self._state.update()
+        self.state.update()
         return {"currentTime": rfc3339(time.time_ns())}
 
     def _status(self, called: Called) -> Payload:
@@ -78,32 +68,32 @@ class Dialect16:
         more = [text for text in (told.get("vendorErrorCode"), told.get("info")) if text]
         if fault and more:
             fault = f"{fault} ({', '.join(more)})"
-        when = self._state.time_of(told.get("timestamp"))
-        evse = told["connectorId"]
+        when = self.state.time_of(told.get("timestamp"))
+        evse = self.state.check_evse(told["connectorId"])
         if evse == 0:
             kind = "fault.raised" if fault else "station.status"
-            self._state.event(kind, severity="error" if fault else "info", text=fault or told["status"], time_ns=when)
+            self.state.event(kind, severity="error" if fault else "info", text=fault or told["status"], time_ns=when)
         else:
             status, charging = _STATUS[told["status"]]
-            self._state.set_evse(evse, status=status, charging=charging, fault=fault, time_ns=when)
+            self.state.set_evse(evse, status=status, charging=charging, fault=fault, time_ns=when)
         return {}
 
     async def _authorize(self, called: Called) -> Payload:
-        return {"idTagInfo": _tag_info(await self._state.authorize(called.payload["idTag"]))}
+        return {"idTagInfo": _tag_info(await self.state.authorize(called.payload["idTag"]))}
 
     async def _start(self, called: Called) -> Payload:
         started = called.payload
         record = SessionRecord(
-            self._state.id,
+            self.state.id,
             "start",
-            self._state.time_of(started["timestamp"]),
+            self.state.time_of(started["timestamp"]),
             called.raw_payload,
-            evse=started["connectorId"],
+            evse=self.state.check_evse(started["connectorId"]),
             connector=1,
             token=started["idTag"],
             meter=str(started["meterStart"]),
         )
-        recorded = await self._state.record(record)
+        recorded = await self.state.record(record)
         return {
             "transactionId": int(recorded.session.transaction_id),
             "idTagInfo": _tag_info(recorded.authorization),
@@ -112,17 +102,17 @@ class Dialect16:
     def _meter_values(self, called: Called) -> Any:
         values = called.payload
         transaction = values.get("transactionId")
-        reading = self._read(values["meterValue"], values["connectorId"])
+        reading = self._read(values["meterValue"], self.state.check_evse(values["connectorId"]))
         if transaction is not None:
             return self._update(called, str(transaction), reading)
         for sample in reading.samples:
-            self._state.publish(sample)
+            self.state.publish(sample)
         return {}
 
     async def _update(self, called: Called, transaction: str, reading: Reading) -> Payload:
         when = reading.samples[-1].time_ns if reading.samples else time.time_ns()
         record = SessionRecord(
-            self._state.id,
+            self.state.id,
             "update",
             when,
             called.raw_payload,
@@ -132,18 +122,18 @@ class Dialect16:
             meter=reading.meter,
             samples=reading.samples,
         )
-        await self._state.record(record)
+        await self.state.record(record)
         return {}
 
     async def _stop(self, called: Called) -> Payload:
         stopped = called.payload
         transaction = str(stopped["transactionId"])
-        known = self._state.sessions.get(transaction)
+        known = self.state.sessions.get(transaction)
         evse = known.evse if known else 0
         record = SessionRecord(
-            self._state.id,
+            self.state.id,
             "end",
-            self._state.time_of(stopped["timestamp"]),
+            self.state.time_of(stopped["timestamp"]),
             called.raw_payload,
             evse=evse,
             connector=1,
@@ -153,30 +143,23 @@ class Dialect16:
             reason=stopped.get("reason", "Local"),  # OCPP 1.6, 6.49: Local where none is named
             samples=self._read(stopped.get("transactionData") or (), evse).samples,
         )
-        recorded = await self._state.record(record)
+        recorded = await self.state.record(record)
         return {"idTagInfo": _tag_info(recorded.authorization)} if stopped.get("idTag") else {}
 
     def _data_transfer(self, called: Called) -> Payload:
-        self._state.event("data_transfer", text=called.payload["vendorId"], data=called.payload)
+        self.state.event("data_transfer", text=called.payload["vendorId"], data=called.payload)
         return {"status": "UnknownVendorId"}
 
     def _security(self, called: Called) -> Payload:
         told = called.payload
-        when = self._state.time_of(told.get("timestamp"))
-        self._state.event("security.event", severity="warning", text=told["type"], data=told, time_ns=when)
+        when = self.state.time_of(told.get("timestamp"))
+        self.state.event("security.event", severity="warning", text=told["type"], data=told, time_ns=when)
         return {}
 
-    def _told(self, kind: str) -> Any:
-        def handler(called: Called) -> Payload:
-            self._state.event(kind, text=str(called.payload.get("status", "")), data=called.payload)
-            return {}
-
-        return handler
-
     def _read(self, meter_values: Any, evse: int) -> Reading:
-        reading = read_v16(meter_values, source=self._state.id, evse=evse, now_ns=time.time_ns())
+        reading = read_v16(meter_values, source=self.state.id, evse=evse, now_ns=time.time_ns())
         if reading.unreadable:
-            self._state.complain("meter_value", f"{reading.unreadable} values are unreadable", "MeterValues")
+            self.state.complain("meter_value", f"{reading.unreadable} values are unreadable", "MeterValues")
         return reading
 
 
@@ -187,3 +170,30 @@ def _tag_info(verdict: Authorization) -> Mapping[str, Any]:
     if verdict.group is not None:
         info["parentIdTag"] = verdict.group
     return info
+
+
+def _told(kind: str) -> Callable[[Dialect16, Called], Payload]:
+    """A handler that only makes an event of what it is told."""
+
+    def handler(self: Dialect16, called: Called) -> Payload:
+        self.state.event(kind, text=str(called.payload.get("status", "")), data=called.payload)
+        return {}
+
+    return handler
+
+
+_HANDLERS: dict[str, Callable[[Dialect16, Called], Any]] = {
+    "BootNotification": Dialect16._boot,
+    "Heartbeat": Dialect16._heartbeat,
+    "StatusNotification": Dialect16._status,
+    "Authorize": Dialect16._authorize,
+    "StartTransaction": Dialect16._start,
+    "MeterValues": Dialect16._meter_values,
+    "StopTransaction": Dialect16._stop,
+    "DataTransfer": Dialect16._data_transfer,
+    "FirmwareStatusNotification": _told("firmware.status"),
+    "SignedFirmwareStatusNotification": _told("firmware.status"),
+    "DiagnosticsStatusNotification": _told("diagnostics.status"),
+    "LogStatusNotification": _told("log.status"),
+    "SecurityEventNotification": Dialect16._security,
+}

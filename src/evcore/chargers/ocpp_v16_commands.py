@@ -29,29 +29,17 @@ _EXTENDED = {"LogStatusNotification", "SignChargePointCertificate"}
 class Commands16:
     """Commands of one connected 1.6 station."""
 
+    __slots__ = ("_call", "_state")
+
     def __init__(self, state: ChargerState, call: Call) -> None:
         self._state, self._call = state, call
-        self._verbs: dict[Verb, Callable[[Args], Awaitable[Answer]]] = {
-            Verb.START: self._start,
-            Verb.STOP: self._stop,
-            Verb.RESET: self._reset,
-            Verb.UNLOCK: self._unlock,
-            Verb.SET_LIMIT: self._set_limit,
-            Verb.CLEAR_LIMIT: self._clear_limit,
-            Verb.CHANGE_AVAILABILITY: self._change_availability,
-            Verb.TRIGGER: self._trigger,
-            Verb.GET_CONFIG: self._get_config,
-            Verb.SET_CONFIG: self._set_config,
-            Verb.CLEAR_CACHE: self._clear_cache,
-            Verb.DATA_TRANSFER: self._data_transfer,
-        }
 
     async def command(self, command: Command) -> Answer:
-        verb = self._verbs.get(command.verb)
+        verb = _VERBS.get(command.verb)
         if verb is None:
             return not_supported(command, "not for OCPP 1.6 stations")
         try:
-            return await verb(command.args)
+            return await verb(self, command.args)
         except BadArgument as error:
             return Answer("Error", False, f"{command.verb}: {error}")
 
@@ -151,3 +139,19 @@ def one_decimal(limit: float) -> float:
 
 def _profile(id: int, purpose: str, kind: str) -> dict[str, Any]:
     return {"chargingProfileId": id, "chargingProfilePurpose": purpose, "chargingProfileKind": kind}
+
+
+_VERBS: dict[Verb, Callable[[Commands16, Args], Awaitable[Answer]]] = {
+    Verb.START: Commands16._start,
+    Verb.STOP: Commands16._stop,
+    Verb.RESET: Commands16._reset,
+    Verb.UNLOCK: Commands16._unlock,
+    Verb.SET_LIMIT: Commands16._set_limit,
+    Verb.CLEAR_LIMIT: Commands16._clear_limit,
+    Verb.CHANGE_AVAILABILITY: Commands16._change_availability,
+    Verb.TRIGGER: Commands16._trigger,
+    Verb.GET_CONFIG: Commands16._get_config,
+    Verb.SET_CONFIG: Commands16._set_config,
+    Verb.CLEAR_CACHE: Commands16._clear_cache,
+    Verb.DATA_TRANSFER: Commands16._data_transfer,
+}

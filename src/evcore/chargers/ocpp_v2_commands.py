@@ -28,31 +28,17 @@ _DAY_NS = 86_400_000_000_000
 class Commands2:
     """Commands of one connected 2.x station."""
 
+    __slots__ = ("_call", "_state")
+
     def __init__(self, state: ChargerState, call: Call) -> None:
         self._state, self._call = state, call
-        self._verbs: dict[Verb, Callable[[Args], Awaitable[Answer]]] = {
-            Verb.START: self._start,
-            Verb.STOP: self._stop,
-            Verb.RESET: self._reset,
-            Verb.UNLOCK: self._unlock,
-            Verb.SET_LIMIT: self._set_limit,
-            Verb.CLEAR_LIMIT: self._clear_limit,
-            Verb.CHANGE_AVAILABILITY: self._change_availability,
-            Verb.TRIGGER: self._trigger,
-            Verb.GET_CONFIG: self._get_config,
-            Verb.SET_CONFIG: self._set_config,
-            Verb.GET_VARIABLES: self._get_variables,
-            Verb.SET_VARIABLES: self._set_variables,
-            Verb.CLEAR_CACHE: self._clear_cache,
-            Verb.DATA_TRANSFER: self._data_transfer,
-        }
 
     async def command(self, command: Command) -> Answer:
-        verb = self._verbs.get(command.verb)
+        verb = _VERBS.get(command.verb)
         if verb is None:
             return not_supported(command, "not yet for OCPP 2.x stations")
         try:
-            return await verb(command.args)
+            return await verb(self, command.args)
         except BadArgument as error:
             return Answer("Error", False, f"{command.verb}: {error}")
 
@@ -201,3 +187,21 @@ def _judged(answer: Answer, list_name: str, good: tuple[str, ...]) -> Answer:
     words = [result["attributeStatus"] for result in results]
     bad = [word for word in words if word not in good]
     return replace(answer, status=(bad or words)[0 if bad else -1], ok=not bad)
+
+
+_VERBS: dict[Verb, Callable[[Commands2, Args], Awaitable[Answer]]] = {
+    Verb.START: Commands2._start,
+    Verb.STOP: Commands2._stop,
+    Verb.RESET: Commands2._reset,
+    Verb.UNLOCK: Commands2._unlock,
+    Verb.SET_LIMIT: Commands2._set_limit,
+    Verb.CLEAR_LIMIT: Commands2._clear_limit,
+    Verb.CHANGE_AVAILABILITY: Commands2._change_availability,
+    Verb.TRIGGER: Commands2._trigger,
+    Verb.GET_CONFIG: Commands2._get_config,
+    Verb.SET_CONFIG: Commands2._set_config,
+    Verb.GET_VARIABLES: Commands2._get_variables,
+    Verb.SET_VARIABLES: Commands2._set_variables,
+    Verb.CLEAR_CACHE: Commands2._clear_cache,
+    Verb.DATA_TRANSFER: Commands2._data_transfer,
+}

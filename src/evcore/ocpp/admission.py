@@ -33,5 +33,9 @@ class Admission:
         while len(self._debts) > self._addresses:
             self._debts.popitem(last=False)
 
+    def succeeded(self, address: str) -> None:
+        """A handshake from there was right: stations behind one address do not suffer for one that is not."""
+        self._debts.pop(address, None)
+
     def __len__(self) -> int:
         return len(self._debts)

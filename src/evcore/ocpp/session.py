@@ -8,7 +8,6 @@ outstanding in each direction; the reader never waits for whoever answers a CALL
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
@@ -24,6 +23,10 @@ Role = Literal["csms", "station"]
 # What TriggerMessage and the reports ask for may come before the station is accepted (2.0.1 Part 2, B02.FR.09).
 _ASKED_BY = {"GetBaseReport": "NotifyReport", "GetReport": "NotifyReport"}
 _ID_MAX = 36  # OCPP-J 1.6, 4.1.4; 2.0.1 Part 4, 4.1.4
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 @dataclass(slots=True)
@@ -46,6 +49,28 @@ class Session:
     for this station for ever. names: how payloads are spelled, see `Codec.decode`.
     """
 
+    __slots__ = (
+        "_awaited",
+        "_call_timeout",
+        "_closed",
+        "_events",
+        "_in_flight",
+        "_new_id",
+        "_now",
+        "_out",
+        "_over",
+        "_queue",
+        "_queue_limit",
+        "_to_answer",
+        "_triggered",
+        "_unanswered_limit",
+        "codec",
+        "names",
+        "registration",
+        "role",
+        "version",
+    )
+
     def __init__(
         self,
         codec: Codec,
@@ -56,7 +81,7 @@ class Session:
         queue: int = 64,
         unanswered: int = 16,
         names: Literal["snake", "wire"] = "wire",
-        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        new_id: Callable[[], str] = _new_id,
     ) -> None:
         self.codec, self.role, self.names = codec, role, names
         self.version = codec.version
@@ -67,10 +92,10 @@ class Session:
         self._closed = False
         self._events: list[Event] = []
         self._out: list[bytes] = []
-        self._queue: deque[_Call] = deque()
+        self._queue: list[_Call] = []  # short, and an empty deque has half a kilobyte
         self._in_flight: _Call | None = None
         self._awaited: dict[str, str] = {}  # id -> action of the CALL in flight, as Codec.decode wants it
-        self._over: deque[str] = deque(maxlen=32)  # ids that were given up: their answers are late, not unknown
+        self._over: list[str] = []  # the last ids that were given up: their answers are late, not unknown
         self._to_answer: dict[str, str] = {}
         self._triggered: set[str] = set()
 
@@ -90,7 +115,7 @@ class Session:
         data = self.codec.encode_call(id, action, payload)
         call = _Call(id, action, data, wait, self._now + wait, _triggered_by(action, payload))
         if action == BOOT:
-            self._queue.appendleft(call)
+            self._queue.insert(0, call)
         else:
             self._queue.append(call)
         self._send_next()
@@ -307,7 +332,7 @@ class Session:
 
     def _give_up(self, call: _Call) -> None:
         self._release()
-        self._over.append(call.id)
+        self._over = [*self._over[-31:], call.id]
         self._finish(call, Outcome.TIMED_OUT, error=CallTimeout(f"no answer to {call.action} in time"))
 
     def _release(self) -> None:
@@ -325,7 +350,7 @@ class Session:
             return
         if self.role == "station" and self.registration != "Accepted" and self._queue[0].action != BOOT:
             return
-        call = self._queue.popleft()
+        call = self._queue.pop(0)
         call.deadline = self._now + call.timeout
         self._in_flight = call
         self._awaited[call.id] = call.action

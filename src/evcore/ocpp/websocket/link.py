@@ -24,6 +24,17 @@ class Link:
     peer, and is not cancelled when the connection ends: what it records must be recorded. The hooks are for subclasses.
     """
 
+    __slots__ = (
+        "_handle",
+        "_timer",
+        "_timer_at",
+        "_waiting",
+        "connection",
+        "session",
+        "tasks",
+        "traffic",
+    )
+
     def __init__(self, session: Session, handle: Handler, *, traffic: Traffic | None = None) -> None:
         self.session, self._handle = session, handle
         self.traffic = Traffic() if traffic is None else traffic

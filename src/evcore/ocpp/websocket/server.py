@@ -35,6 +35,7 @@ Accept = Callable[[Upgrade, str], Receiver]  # upgrade, subprotocol -> receiver;
 Report = Callable[[str, str], None]  # reason, peer
 
 _OPENING: ContextVar[_Socket | None] = ContextVar("opening", default=None)
+_SLOW_NS = 2_000_000_000  # a handshake older than this is given up for a new one when there are too many
 _REFUSALS_PER_PASS = 64  # connections turned away before others get their turn
 
 
@@ -105,18 +106,26 @@ class Listening:
             opening.close()
             self._refused("too_many_failures", peer)
             return None
-        if len(self._opening) >= self._opening_limit:
-            oldest, since = next(iter(self._opening.items()))
-            if now - since < 1_000_000_000:
-                opening.close()
-                self._refused("too_many_handshakes", peer)
-                return None
-            oldest.give_up()  # whoever is slow makes room
+        if not self._has_room(now):
+            opening.close()
+            self._refused("too_many_handshakes", peer)
+            return None
         watched = _Socket(opening.family, opening.type, opening.proto, fileno=opening.detach())
         watched.door, watched.peer = self, peer
         self._opening[watched] = now
         _OPENING.set(watched)
         return watched
+
+    def _has_room(self, now: int) -> bool:
+        """May another handshake begin? A slow one is given up for it."""
+        if len(self._opening) < self._opening_limit:
+            return True
+        oldest, since = next(iter(self._opening.items()))
+        if now - since < _SLOW_NS:
+            return False
+        self.ended(oldest)
+        oldest.give_up()
+        return True
 
     def turn_away(self, listening: socket.socket) -> None:
         """No descriptor is left: take the connection with the reserve and close it, or it is offered for ever."""
@@ -157,6 +166,7 @@ class Listening:
         if subprotocol is None and not upgrade.subprotocols and self._default:
             subprotocol = self._default
         receiver = self._accept(upgrade, subprotocol or "")
+        self._admission.succeeded(peer)
         deflate = accept_offer(upgrade.extensions) if upgrade.extensions else None
         headers = {} if subprotocol is None or not upgrade.subprotocols else {"Sec-WebSocket-Protocol": subprotocol}
         if deflate is not None:
@@ -225,7 +235,7 @@ async def listen(
     limit: int = 256 * 1024,
     ping_s: float = 30.0,
     handshake_s: float = 10.0,
-    opening: int = 512,
+    opening: int = 2048,
     backlog: int = 1024,
     default_subprotocol: str = "",
 ) -> Listening:
