@@ -7,32 +7,19 @@ import random
 import secrets
 import ssl as tls
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from evcore.errors import CallError, EvcoreError, LinkError
 from evcore.ocpp import Codec
 from evcore.ocpp.session import Session
 from evcore.ocpp.upgrade import write_url
-from evcore.ocpp.websocket import HandshakeRefused, Link, connect
+from evcore.ocpp.websocket import Handler, HandshakeRefused, Link, connect
 from evcore.sim.station_evse import SimEvse, SimTransaction
-from evcore.sim.station_queue import Entry, Payload, TransactionQueue
+from evcore.sim.station_queue import Answered, Entry, Payload, TransactionQueue
 from evcore.sim.station_v2 import Words2
 from evcore.sim.station_v16 import Words16
 
 TICK_S = 1.0  # simulated: the step of the physics
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One CALL of the station and the CSMS's answer to it, as the station saw it. message_id: of the try that was
-    answered. answer: None where it was refused (error says how)."""
-
-    message_id: str
-    action: str
-    payload: Payload
-    answer: Payload | None
-    error: str = ""
 
 
 class SimStation:
@@ -42,7 +29,8 @@ class SimStation:
     url: of the CSMS, without the identity. evses: how many, numbered from 1. power_w: the most that one delivers. dc:
     with SoC. speed: simulated seconds in a real one. interval_s: between meter values, simulated. on_energy: told (id,
     Wh) of each step's energy, so that a simulated site meter agrees. auto_plug: a remote start also plugs the car in.
-    answers: every answer the CSMS gave, oldest first. energy_wh: delivered so far by all EVSEs.
+    answers: every answer the CSMS gave, oldest first. closings: (code, reason) of each connection's end. energy_wh:
+    delivered so far by all EVSEs.
     """
 
     def __init__(
@@ -75,6 +63,7 @@ class SimStation:
         self.online = asyncio.Event()  # connected and accepted
         self.boot_reason, self.boots, self.run_id = "PowerUp", 0, secrets.token_hex(4)
         self.answers: list[Answered] = []
+        self.closings: list[tuple[int, str]] = []
         self.last_error = ""
         self._password, self._ssl, self._deflate = password, ssl, deflate
         self._backoff_s, self._call_timeout = backoff_s, int(call_timeout_s * 1e9)
@@ -130,7 +119,7 @@ class SimStation:
     async def _connection(self) -> None:
         """One connection, from the handshake to its end."""
         session = Session(self._codec, "station", accepted=self._booted, call_timeout=self._call_timeout)
-        link = Link(session, lambda called: self.words.handle(called))
+        link = _SimLink(session, self.words.handle, self.closings)
         connection = await connect(
             self.url,
             link,
@@ -392,3 +381,16 @@ class SimStation:
             entry: Entry | None = self.words.updated(evse, transaction, why)
             if entry is not None:
                 self.queue.put(entry)
+
+
+class _SimLink(Link):
+    """Notes how it ended."""
+
+    __slots__ = ("_closings",)
+
+    def __init__(self, session: Session, handle: Handler, closings: list[tuple[int, str]]) -> None:
+        super().__init__(session, handle)
+        self._closings = closings
+
+    def on_closed(self, code: int, reason: str) -> None:
+        self._closings.append((code, reason))

@@ -13,6 +13,18 @@ from evcore.errors import CallError, LinkError, MessageError
 Payload = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One CALL of the station and the CSMS's answer to it, as the station saw it. message_id: of the try that was
+    answered. answer: None where it was refused (error says how)."""
+
+    message_id: str
+    action: str
+    payload: Payload
+    answer: Payload | None
+    error: str = ""
+
+
 @dataclass(slots=True)
 class Entry:
     """One message. build: makes the payload when it is sent, since 1.6's transaction id may only then be known.

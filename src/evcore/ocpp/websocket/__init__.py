@@ -2,7 +2,18 @@
 
 from evcore.ocpp.websocket.client import HandshakeRefused, connect
 from evcore.ocpp.websocket.connection import Connection, Receiver, Watch
-from evcore.ocpp.websocket.link import Link
+from evcore.ocpp.websocket.link import Handler, Link
 from evcore.ocpp.websocket.server import Closing, Listening, listen
 
-__all__ = ["Closing", "Connection", "HandshakeRefused", "Link", "Listening", "Receiver", "Watch", "connect", "listen"]
+__all__ = [
+    "Closing",
+    "Connection",
+    "Handler",
+    "HandshakeRefused",
+    "Link",
+    "Listening",
+    "Receiver",
+    "Watch",
+    "connect",
+    "listen",
+]
