@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import websockets
+from raw_websocket import BINARY, CONTINUATION, TEXT, Raw, frame, request
 
 Start = Callable[..., Awaitable[Any]]
 Until = Callable[..., Awaitable[Any]]
-
-TEXT, CONTINUATION, BINARY, CLOSE = 1, 0, 2, 8
-KEY = base64.b64encode(b"0123456789abcdef").decode()
-HEAD = (
-    f"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
-)
-
-
-def frame(opcode: int, payload: bytes, *, fin: bool = True, claim: int | None = None) -> bytes:
-    size = len(payload) if claim is None else claim
-    head = bytes([(0x80 if fin else 0) | opcode])
-    if size < 126:
-        head += bytes([0x80 | size])
-    else:
-        head += b"\xfe" + struct.pack(">H", size) if size < 65536 else b"\xff" + struct.pack(">Q", size)
-    return head + b"\0\0\0\0" + payload
-
-
-async def dial(site: Any, name: str = "BAD") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
-    writer.write(f"GET /{name} HTTP/1.1\r\n{HEAD}Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode())
-    assert b" 101 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 8)
-    return reader, writer
 
 
 @pytest.mark.parametrize(
@@ -56,9 +32,10 @@ async def test_a_broken_frame_costs_its_connection_and_is_counted(
 ) -> None:
     site = await csms()
     good = await site.station("GOOD")
-    reader, writer = await dial(site)
-    writer.write(data)
-    await asyncio.wait_for(reader.read(), 8)
+    raw = await Raw.dial(site.server.port)
+    assert b" 101 " in await raw.upgrade("/BAD")
+    raw.writer.write(data)
+    await raw.eof()
     await wait_until(lambda: site.errors().get(reason) == 1, f"{reason}: {site.errors()}")
     assert site.hub.traffic("ocpp").errors == 1
     assert await good.plug_in(1, "T1"), "the others work on"
@@ -71,10 +48,10 @@ async def test_a_broken_frame_costs_its_connection_and_is_counted(
         (b"POST /CP1 HTTP/1.1\r\n\r\n", "upgrade_handshake"),
         (b"GET /CP1 HTTP/1.1\r\nUpgrade: web", "upgrade_handshake"),
         (b"GET /CP1 HTTP/1.1\r\nHost: x\r\n\r\n", "upgrade_not_websocket"),
-        (f"GET / HTTP/1.1\r\n{HEAD}\r\n".encode(), "upgrade_identity"),
-        (f"GET /' OR 1=1 HTTP/1.1\r\n{HEAD}\r\n".encode(), "upgrade_handshake"),
-        (f"GET /..%2F..%00 HTTP/1.1\r\n{HEAD}\r\n".encode(), "upgrade_identity"),
-        (f"GET /{'x' * 5000} HTTP/1.1\r\n{HEAD}\r\n".encode(), "upgrade_identity"),
+        (request("/"), "upgrade_identity"),
+        (request("/' OR 1=1"), "upgrade_handshake"),
+        (request("/..%2F..%00"), "upgrade_identity"),
+        (request(f"/{'x' * 5000}"), "upgrade_identity"),
     ],
 )
 async def test_what_opens_nothing_is_counted_and_leaves_nothing(
@@ -82,9 +59,9 @@ async def test_what_opens_nothing_is_counted_and_leaves_nothing(
 ) -> None:
     site = await csms(handshake_s=0.2)
     good = await site.station("GOOD")
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
-    writer.write(data)
-    await asyncio.wait_for(reader.read(), 8)
+    raw = await Raw.dial(site.server.port)
+    raw.writer.write(data)
+    await raw.eof()
     await wait_until(lambda: site.errors() == {reason: 1}, f"{reason}: {site.errors()}")
     assert [event.kind for event in site.events("security.")] == ["security.refused"]
     assert set(site.server._chargers) == {"GOOD"}

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import websockets
+from raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Raw
 
 from evcore.errors import LinkError
 from evcore.ocpp.admission import Admission
 from evcore.ocpp.upgrade import Upgrade, UpgradeError
 from evcore.ocpp.websocket import Closing, Connection, HandshakeRefused, Listening, Receiver, connect, listen
-
-TEXT, CONTINUATION, BINARY, CLOSE, PING, PONG = 1, 0, 2, 8, 9, 10
-KEY = base64.b64encode(b"0123456789abcdef").decode()
 
 
 class Echo:
@@ -95,62 +92,11 @@ async def until(condition: Callable[[], object], what: str = "the condition") ->
     raise AssertionError(f"{what} did not come true")
 
 
-class Raw:
-    """A hand-made client: sends what no library would."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def dial(cls, door: Door) -> Raw:
-        return cls(*await asyncio.open_connection("127.0.0.1", door.listening.port))
-
-    async def upgrade(self, path: str = "/CP1", **changes: str | None) -> bytes:
-        headers = {
-            "Host": "x",
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": KEY,
-            "Sec-WebSocket-Protocol": "ocpp1.6",
-        } | {name.replace("_", "-"): value for name, value in changes.items()}
-        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
-        self.writer.write("\r\n".join([*lines, "", ""]).encode())
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 8)
-
-    def frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True, claim: int | None = None) -> None:
-        size = len(payload) if claim is None else claim
-        head = bytes([(0x80 if fin else 0) | opcode])
-        if size < 126:
-            head += bytes([0x80 | size])
-        elif size < 65536:
-            head += b"\xfe" + struct.pack(">H", size)
-        else:
-            head += b"\xff" + struct.pack(">Q", size)
-        self.writer.write(head + b"\0\0\0\0" + payload)
-
-    async def read(self) -> tuple[int, bytes]:
-        head = await asyncio.wait_for(self.reader.readexactly(2), 8)
-        size = head[1] & 127
-        if size == 126:
-            size = struct.unpack(">H", await self.reader.readexactly(2))[0]
-        return head[0] & 15, await self.reader.readexactly(size)
-
-    async def close_code(self) -> int:
-        while True:
-            opcode, payload = await self.read()
-            if opcode == CLOSE:
-                return int.from_bytes(payload[:2], "big")
-
-    async def eof(self) -> None:
-        await asyncio.wait_for(self.reader.read(), 8)
-
-
 @pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "Upgrade", "upgrade,keep-alive", None])
 async def test_whatever_the_connection_header_says_an_upgrade_is_an_upgrade(
     open_door: Opener, connection: str | None
 ) -> None:
-    raw = await Raw.dial(await open_door())
+    raw = await Raw.dial((await open_door()).listening.port)
     assert b"101 " in await raw.upgrade(Connection=connection)
     raw.frame(TEXT, b"hello")
     assert await raw.read() == (TEXT, b"hello")
@@ -158,7 +104,7 @@ async def test_whatever_the_connection_header_says_an_upgrade_is_an_upgrade(
 
 async def test_the_text_of_an_exception_never_reaches_the_peer(open_door: Opener) -> None:
     door = await open_door()
-    raw = await Raw.dial(door)
+    raw = await Raw.dial(door.listening.port)
     answer = await raw.upgrade("/broken") + await raw.reader.read()
     assert b" 500 " in answer
     assert b"hunter2" not in answer
@@ -167,7 +113,7 @@ async def test_the_text_of_an_exception_never_reaches_the_peer(open_door: Opener
 
 async def test_a_refusal_comes_before_the_upgrade_and_is_counted(open_door: Opener) -> None:
     door = await open_door()
-    answer = await (await Raw.dial(door)).upgrade("/nobody")
+    answer = await (await Raw.dial(door.listening.port)).upgrade("/nobody")
     assert b" 401 " in answer
     assert b"WWW-Authenticate: Basic" in answer
     assert (door.refused, door.receivers) == (["credentials"], [])
@@ -176,7 +122,7 @@ async def test_a_refusal_comes_before_the_upgrade_and_is_counted(open_door: Open
 async def test_a_close_without_code_is_answered_with_a_legal_one(open_door: Opener) -> None:
     door = await open_door()
     for payload, code, seen in ((b"", 1000, 1005), (struct.pack(">H", 4001), 4001, 4001), (b"\x03\xe8", 1000, 1000)):
-        raw = await Raw.dial(door)
+        raw = await Raw.dial(door.listening.port)
         await raw.upgrade()
         raw.frame(CLOSE, payload)
         assert await raw.close_code() == code
@@ -186,7 +132,7 @@ async def test_a_close_without_code_is_answered_with_a_legal_one(open_door: Open
 
 
 async def test_a_message_in_fragments_is_joined_with_a_ping_between_them(open_door: Opener) -> None:
-    raw = await Raw.dial(await open_door())
+    raw = await Raw.dial((await open_door()).listening.port)
     await raw.upgrade()
     raw.frame(TEXT, b"he", fin=False)
     raw.frame(PING, b"?")
@@ -197,7 +143,7 @@ async def test_a_message_in_fragments_is_joined_with_a_ping_between_them(open_do
 
 async def test_a_message_beyond_the_limit_ends_the_connection_with_1009(open_door: Opener) -> None:
     door = await open_door(limit=100_000)
-    raw = await Raw.dial(door)
+    raw = await Raw.dial(door.listening.port)
     await raw.upgrade()
     raw.frame(TEXT, b"x" * 60_000, fin=False)
     raw.frame(CONTINUATION, b"x" * 60_000, fin=False)
@@ -207,7 +153,7 @@ async def test_a_message_beyond_the_limit_ends_the_connection_with_1009(open_doo
 
 async def test_a_frame_that_claims_a_gigabyte_ends_the_connection_and_is_told(open_door: Opener) -> None:
     door = await open_door()
-    raw = await Raw.dial(door)
+    raw = await Raw.dial(door.listening.port)
     await raw.upgrade()
     raw.frame(TEXT, b"x", claim=1 << 30)
     assert await raw.close_code() == 1009
@@ -218,7 +164,7 @@ async def test_a_frame_that_claims_a_gigabyte_ends_the_connection_and_is_told(op
 async def test_a_good_frame_before_a_broken_one_is_never_half_done(open_door: Opener) -> None:
     # picows parses frame n+1, and closes for it, before it delivers frame n: whose answer it would then drop.
     door = await open_door()
-    raw = await Raw.dial(door)
+    raw = await Raw.dial(door.listening.port)
     await raw.upgrade()
     raw.frame(TEXT, b"good")
     raw.frame(3, b"no such opcode")
@@ -234,7 +180,7 @@ async def test_a_frame_against_the_rules_costs_its_connection_only(
     open_door: Opener, opcode: int, payload: bytes, code: int
 ) -> None:
     door = await open_door()
-    good, bad = await Raw.dial(door), await Raw.dial(door)
+    good, bad = await Raw.dial(door.listening.port), await Raw.dial(door.listening.port)
     await good.upgrade()
     await bad.upgrade()
     bad.frame(opcode, payload)
@@ -244,7 +190,7 @@ async def test_a_frame_against_the_rules_costs_its_connection_only(
 
 
 async def test_a_fault_of_the_receiver_costs_that_message_only(open_door: Opener) -> None:
-    raw = await Raw.dial(await open_door())
+    raw = await Raw.dial((await open_door()).listening.port)
     await raw.upgrade()
     raw.frame(TEXT, b"fail")
     raw.frame(TEXT, b"next")
@@ -256,7 +202,7 @@ async def test_a_fault_of_the_receiver_costs_that_message_only(open_door: Opener
 )
 async def test_what_is_no_request_is_dropped_and_counted(open_door: Opener, request_line: bytes) -> None:
     door = await open_door(handshake_s=0.3)
-    raw = await Raw.dial(door)
+    raw = await Raw.dial(door.listening.port)
     raw.writer.write(request_line)
     await raw.eof()
     await until(lambda: door.refused == ["handshake"])
@@ -264,26 +210,26 @@ async def test_what_is_no_request_is_dropped_and_counted(open_door: Opener, requ
 
 async def test_whoever_opens_and_says_nothing_is_dropped(open_door: Opener) -> None:
     door = await open_door(handshake_s=0.2)
-    await (await Raw.dial(door)).eof()
+    await (await Raw.dial(door.listening.port)).eof()
     await until(lambda: door.refused == ["handshake"])
 
 
 async def test_an_address_that_keeps_failing_is_not_even_read(open_door: Opener) -> None:
     door = await open_door(admission=Admission(failures=3))
     for _ in range(3):
-        await (await Raw.dial(door)).upgrade("/nobody")
-    await (await Raw.dial(door)).eof()
+        await (await Raw.dial(door.listening.port)).upgrade("/nobody")
+    await (await Raw.dial(door.listening.port)).eof()
     assert door.refused == ["credentials"] * 3 + ["too_many_failures"]
 
 
 async def test_slow_handshakes_make_room_for_a_new_one(open_door: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     door = await open_door(opening=3)
-    slow = [await Raw.dial(door) for _ in range(3)]
+    slow = [await Raw.dial(door.listening.port) for _ in range(3)]
     await until(lambda: len(door.listening._opening) == 3)
-    await (await Raw.dial(door)).eof()
+    await (await Raw.dial(door.listening.port)).eof()
     assert door.refused == ["too_many_handshakes"]
     monkeypatch.setattr("evcore.ocpp.websocket.server._SLOW_NS", 0)
-    assert b" 101 " in await (await Raw.dial(door)).upgrade()
+    assert b" 101 " in await (await Raw.dial(door.listening.port)).upgrade()
     await slow[0].eof()
 
 
@@ -304,16 +250,16 @@ async def test_when_no_descriptor_is_left_a_connection_is_turned_away_not_offere
         return plain(listening)
 
     monkeypatch.setattr(socket.socket, "accept", accept)
-    await (await Raw.dial(door)).eof()
+    await (await Raw.dial(door.listening.port)).eof()
     assert door.refused == ["no_descriptors"]
-    assert b" 101 " in await (await Raw.dial(door)).upgrade()
+    assert b" 101 " in await (await Raw.dial(door.listening.port)).upgrade()
 
 
 async def test_a_quiet_peer_is_pinged_and_a_dead_one_dropped(open_door: Opener) -> None:
     door = await open_door(ping_s=0.1)
     alive = Silent()
     connection = await connect(f"{door.url}/alive", alive, ping_s=0)
-    dead = await Raw.dial(door)
+    dead = await Raw.dial(door.listening.port)
     await dead.upgrade("/dead")
     assert await dead.read() == (PING, b"")
     await until(lambda: door.receivers[1].end is not None)
@@ -323,7 +269,7 @@ async def test_a_quiet_peer_is_pinged_and_a_dead_one_dropped(open_door: Opener) 
 
 async def test_a_peer_that_does_not_read_is_dropped(open_door: Opener) -> None:
     door = await open_door()
-    raw = await Raw.dial(door)
+    raw = await Raw.dial(door.listening.port)
     await raw.upgrade()
     connection = door.receivers[0].connection
     assert connection is not None
@@ -336,7 +282,7 @@ async def test_a_peer_that_does_not_read_is_dropped(open_door: Opener) -> None:
 
 async def test_picows_writes_nothing_to_the_log(open_door: Opener, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    raw = await Raw.dial(await open_door())
+    raw = await Raw.dial((await open_door()).listening.port)
     await raw.upgrade()
     raw.frame(3)
     await raw.eof()
@@ -346,7 +292,7 @@ async def test_picows_writes_nothing_to_the_log(open_door: Opener, caplog: pytes
 async def test_without_a_common_version_the_handshake_is_finished_without_the_header_then_closed(
     open_door: Opener,
 ) -> None:
-    raw = await Raw.dial(await open_door())
+    raw = await Raw.dial((await open_door()).listening.port)
     answer = await raw.upgrade(Sec_WebSocket_Protocol="ocpp9")
     assert b" 101 " in answer
     assert b"Sec-WebSocket-Protocol" not in answer
@@ -354,7 +300,7 @@ async def test_without_a_common_version_the_handshake_is_finished_without_the_he
 
 
 async def test_a_charger_that_offers_no_version_may_be_given_one(open_door: Opener) -> None:
-    raw = await Raw.dial(await open_door(default_subprotocol="ocpp1.6"))
+    raw = await Raw.dial((await open_door(default_subprotocol="ocpp1.6")).listening.port)
     assert b"Sec-WebSocket-Protocol" not in await raw.upgrade(Sec_WebSocket_Protocol=None)
     raw.frame(TEXT, b"hello")
     assert await raw.read() == (TEXT, b"hello")
