@@ -1,0 +1,34 @@
+"""The public names, pinned: taking one away or renaming it is a breaking change (SemVer), and shows here."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+NAMES = {
+    "evcore": "__version__ backends can chargers errors gateway meters modbus model ocpp sim",
+    "evcore.ocpp": "Codec Frame Limits Session",
+    "evcore.modbus": "Client InvalidReply Layout Master ModbusException ModbusTimeout Plan Point Profile ReadRequest "
+    "Request WriteRequest connect crc16 decode_registers",
+    "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",
+    "evcore.chargers": "OcppServer",
+    "evcore.meters": "CanSource ModbusMeter",
+    "evcore.backends": "HttpBackend MqttBackend MqttSource",
+    "evcore.gateway": "Config Gateway load",
+    "evcore.sim": "EmbeddedBroker GbtSession SimMeter SimPsp SimStation VirtualClock",
+}
+
+
+@pytest.mark.parametrize("room", NAMES)
+def test_the_public_names_are_these_and_each_can_be_had(room):
+    module = importlib.import_module(room)
+    assert sorted(module.__all__) == sorted(NAMES[room].split())
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize("room", NAMES)
+def test_a_name_that_is_not_there_is_an_attribute_error(room):
+    with pytest.raises(AttributeError):
+        importlib.import_module(room).no_such_name  # noqa: B018
