@@ -14,9 +14,9 @@ NAMES = {
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",
     "evcore.chargers": "OcppServer",
     "evcore.meters": "CanSource ModbusMeter",
-    "evcore.backends": "HttpBackend MqttBackend MqttSource",
-    "evcore.gateway": "Config Gateway load",
-    "evcore.sim": "EmbeddedBroker GbtSession SimMeter SimPsp SimStation VirtualClock",
+    "evcore.backends": "GenericProvider HttpBackend MqttBackend MqttSource",
+    "evcore.gateway": "Config Gateway load parse",
+    "evcore.sim": "Battery EmbeddedBroker GbtSession SimMeter SimPsp SimStation VirtualClock",
 }
 
 

@@ -30,7 +30,7 @@ def test_the_codec_prints_what_the_comments_say():
     expected = [line.split("  # ")[1] for line in BLOCKS[0].splitlines() if "  # " in line]
     printed = done.stdout.splitlines()
     assert [printed[0], printed[2]] == expected
-    assert printed[1].startswith("b'[3,\"17\",")
+    assert printed[1].startswith('b\'[3,"17",')
 
 
 async def test_a_station_charges_at_the_csms(free_port):
@@ -52,4 +52,6 @@ async def test_a_station_charges_at_the_csms(free_port):
 
 async def test_the_meter_is_read():
     async with SimMeter("sdm630", values=lambda: {"energy_import": 1234.0}) as meter:
-        await run_until(BLOCKS[2].replace("192.168.1.20:502", f"127.0.0.1:{meter.port}"), "Energy.Active.Import.Register")
+        await run_until(
+            BLOCKS[2].replace("192.168.1.20:502", f"127.0.0.1:{meter.port}"), "Energy.Active.Import.Register"
+        )

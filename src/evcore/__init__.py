@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+from evcore.lazy import exports
+
+if TYPE_CHECKING:
+    from evcore import backends, can, chargers, errors, gateway, meters, modbus, model, ocpp, sim
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,7 +28,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = exports(__name__, {name: f"{__name__}.{name}" for name in __all__[1:]})

@@ -30,12 +30,9 @@ class Sample:
     """One measured value.
 
     source: id of the device it came from. measurand, phase, unit, context, location: OCPP 2.0.1 Part 2, 3.50-3.58
-    (MeasurandEnumType ...);
-    unit is the SI base where OCPP allows both (Wh, W, not kWh, kW). time_ns: the device's own time where it has one,
-    else arrival.
-    digits: the number exactly as received, before any scaling, kept for energy registers and signed values. signed:
-    the signed
-    meter data as received.
+    (MeasurandEnumType ...); unit is the SI base where OCPP allows both (Wh, W, not kWh, kW). time_ns: the device's own
+    time where it has one, else arrival. digits: the value of an energy register in its unit as exact decimal text, no
+    digit of what was received lost. signed: the signed meter data as received.
     """
 
     source: str

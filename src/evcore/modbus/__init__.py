@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from evcore.lazy import exports
 
 if TYPE_CHECKING:
     from evcore.core.modbus import Layout, Point, ReadRequest, Request, WriteRequest, crc16, decode_registers
@@ -12,19 +13,6 @@ if TYPE_CHECKING:
     from evcore.modbus.link import Client, connect
     from evcore.modbus.plan import Plan
     from evcore.modbus.profile import Profile
-
-_HOME = {
-    **dict.fromkeys(
-        ("Layout", "Point", "ReadRequest", "Request", "WriteRequest", "crc16", "decode_registers"),
-        "evcore.core.modbus",
-    ),
-    **dict.fromkeys(("InvalidReply", "ModbusException", "ModbusTimeout"), "evcore.errors"),
-    "Master": "evcore.modbus.client",
-    "Client": "evcore.modbus.link",
-    "connect": "evcore.modbus.link",
-    "Plan": "evcore.modbus.plan",
-    "Profile": "evcore.modbus.profile",
-}
 
 __all__ = [
     "Client",
@@ -44,8 +32,23 @@ __all__ = [
     "decode_registers",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = exports(
+    __name__,
+    {
+        "Client": "evcore.modbus.link",
+        "InvalidReply": "evcore.errors",
+        "Layout": "evcore.core.modbus",
+        "Master": "evcore.modbus.client",
+        "ModbusException": "evcore.errors",
+        "ModbusTimeout": "evcore.errors",
+        "Plan": "evcore.modbus.plan",
+        "Point": "evcore.core.modbus",
+        "Profile": "evcore.modbus.profile",
+        "ReadRequest": "evcore.core.modbus",
+        "Request": "evcore.core.modbus",
+        "WriteRequest": "evcore.core.modbus",
+        "connect": "evcore.modbus.link",
+        "crc16": "evcore.core.modbus",
+        "decode_registers": "evcore.core.modbus",
+    },
+)

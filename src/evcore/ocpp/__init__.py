@@ -1,6 +1,28 @@
 """OCPP-J: what the bytes mean. Sans-I/O, but for websocket.py."""
 
-from .codec import Codec, Frame, Limits
-from .session import Session
+from __future__ import annotations
 
-__all__ = ["Codec", "Frame", "Limits", "Session"]
+from typing import TYPE_CHECKING
+
+from evcore.lazy import exports
+
+if TYPE_CHECKING:
+    from evcore.ocpp.codec import Codec, Frame, Limits
+    from evcore.ocpp.session import Session
+
+__all__ = [
+    "Codec",
+    "Frame",
+    "Limits",
+    "Session",
+]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "Codec": "evcore.ocpp.codec",
+        "Frame": "evcore.ocpp.codec",
+        "Limits": "evcore.ocpp.codec",
+        "Session": "evcore.ocpp.session",
+    },
+)

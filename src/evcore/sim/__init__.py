@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from evcore.lazy import exports
 
 if TYPE_CHECKING:
-    from evcore.sim.broker import EmbeddedBroker as EmbeddedBroker
-    from evcore.sim.clock import VirtualClock as VirtualClock
-    from evcore.sim.gbt_battery import Battery as Battery
-    from evcore.sim.gbt_session import GbtSession as GbtSession
-    from evcore.sim.meter import SimMeter as SimMeter
-    from evcore.sim.psp import SimPsp as SimPsp
-    from evcore.sim.site import SimSite as SimSite
-    from evcore.sim.station import SimStation as SimStation
+    from evcore.sim.broker import EmbeddedBroker
+    from evcore.sim.clock import VirtualClock
+    from evcore.sim.gbt_battery import Battery
+    from evcore.sim.gbt_session import GbtSession
+    from evcore.sim.meter import SimMeter
+    from evcore.sim.psp import SimPsp
+    from evcore.sim.station import SimStation
 
-_WHERE = {
-    "Battery": "evcore.sim.gbt_battery",
-    "EmbeddedBroker": "evcore.sim.broker",
-    "GbtSession": "evcore.sim.gbt_session",
-    "SimMeter": "evcore.sim.meter",
-    "SimPsp": "evcore.sim.psp",
-    "SimSite": "evcore.sim.site",
-    "SimStation": "evcore.sim.station",
-    "VirtualClock": "evcore.sim.clock",
-}
+__all__ = [
+    "Battery",
+    "EmbeddedBroker",
+    "GbtSession",
+    "SimMeter",
+    "SimPsp",
+    "SimStation",
+    "VirtualClock",
+]
 
-
-def __getattr__(name: str) -> Any:
-    """On first use, so that nobody pays for a library that he does not use."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
+__getattr__ = exports(
+    __name__,
+    {
+        "Battery": "evcore.sim.gbt_battery",
+        "EmbeddedBroker": "evcore.sim.broker",
+        "GbtSession": "evcore.sim.gbt_session",
+        "SimMeter": "evcore.sim.meter",
+        "SimPsp": "evcore.sim.psp",
+        "SimStation": "evcore.sim.station",
+        "VirtualClock": "evcore.sim.clock",
+    },
+)
