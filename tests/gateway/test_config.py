@@ -42,6 +42,13 @@ WRONG = [
     (METER.format(name="m", url="http://h"), "modbus[0].url", "tcp://... or rtu://", "http://h"),
     (METER.format(name="m", url="tcp://h:x"), "modbus[0].url", "tcp://", "Port"),
     (METER.format(name="m", url="tcp://h") * 2, "modbus[1].name", "modbus[0].name does not have", "m"),
+    (METER.format(name="a", url="tcp://h") + METER.format(name="b", url="tcp://h"), "modbus[1].unit", "modbus[0]", "1"),
+    (
+        METER.format(name="a", url="rtu:///dev/x") + METER.format(name="b", url="rtu:///dev/x?parity=E") + "unit = 2",
+        "modbus[1].url",
+        "the url of modbus[0]",
+        "parity=E",
+    ),
     (METER.format(name="m", url="tcp://h") + "period_s = 0", "modbus[0].period_s", "> 0", "0"),
     ('[[can]]\nname = "c"\nchannel = "v"', "can[0]", "one of database and observer", "neither"),
     ('[[can]]\nname = "c"\nchannel = "v"\nobserver = "x"', "can[0].observer", "gbt27930", "'x'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from evcore.gateway.config import MqttTable, parse
 from evcore.gateway.doctor import _can, broker_finding, clock_finding, examine, port_problem, sqlite_finding
 from evcore.gateway.secret import Secret
+from evcore.sim import EmbeddedBroker
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,15 @@ def test_a_broker_is_ok_only_if_it_lets_us_in(broker: int) -> None:
     assert wrong.level == "fail"
     assert "uthori" in wrong.detail
     assert "wrong-password" not in wrong.detail
+
+
+async def test_a_broker_that_knows_mqtt_3_only_is_ok_unless_5_is_demanded() -> None:
+    async with EmbeddedBroker() as broker:
+        finding = await asyncio.to_thread(broker_finding, MqttTable(url=broker.url))
+        assert finding.level == "ok", finding.detail
+        demanding = await asyncio.to_thread(broker_finding, MqttTable(url=broker.url, protocol="5"))
+        assert demanding.level == "fail"
+        assert "rotocol" in demanding.detail
 
 
 def test_a_broker_that_is_not_there_is_a_failure(free_port: Callable[[], int]) -> None:

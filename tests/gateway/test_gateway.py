@@ -17,7 +17,9 @@ import pytest
 from evcore.errors import ConfigError, StoreError
 from evcore.gateway.config import parse
 from evcore.gateway.gateway import Gateway
+from evcore.gateway.history import History
 from evcore.gateway.part import Part, Phase, supervise
+from evcore.gateway.store import Store
 from evcore.local import LocalHub
 from evcore.meters import ModbusMeter
 from evcore.model import Health, Session, Station
@@ -207,6 +209,11 @@ async def test_a_part_that_crashes_is_started_again_and_the_others_do_not_notice
                     if item.state == "up":
                         break
             assert not [detail for detail in details if "password-of-ac-1" in detail], "a secret was shown"
+    store = Store(tmp_path / "evcore.db")
+    await store.open()
+    kept = await History(store).energy("grid", 0, time.time_ns())
+    await store.close()
+    assert {sample.measurand: sample.value for sample in kept}["Energy.Active.Import.Register"] == 5000.0
     assert len(crashes) == 2
     counted = {name: n for (name, labels), n in gateway.hub.counters().items() if ("part", "grid") in labels}
     assert counted == {"evcore_part_failures_total": 2}

@@ -8,10 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from pymodbus import FramerType
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import SimDevice
 
 from evcore.errors import ConfigError
 from evcore.local import LocalHub
 from evcore.meters import ModbusMeter
+from evcore.modbus.link import Client
 from evcore.model import Event, Health, Meter, Sample
 from evcore.sim import SimMeter
 
@@ -49,6 +53,33 @@ async def running(meter: ModbusMeter) -> AsyncIterator[LocalHub]:
 def quick(url: str, **options: object) -> ModbusMeter:
     settings = {"profile": "sdm630", "name": "grid", "period_s": 0.05, "timeout_s": 0.1, "stale_after_s": 0.3}
     return ModbusMeter(url, **{**settings, **options})  # type: ignore[arg-type]
+
+
+async def test_two_meters_take_turns_on_one_line_and_a_dead_one_does_not_stop_the_other():
+    meters = [SimMeter("sdm630", values=lambda unit=unit: {"power": 1000.0 * unit}, unit=unit) for unit in (1, 2)]
+    devices = [SimDevice(meter.unit, simdata=meter._blocks(), action=meter._fill) for meter in meters]
+    server = ModbusTcpServer(devices, framer=FramerType.RTU, address=("127.0.0.1", 0), ignore_missing_devices=True)
+    await server.serve_forever(background=True)
+    port = server.transport.sockets[0].getsockname()[1]
+    line = Client(f"rtu+tcp://127.0.0.1:{port}", timeout_s=0.1, retries=0)
+    first, second, dead = (quick(line, name=f"m{unit}", unit=unit) for unit in (1, 2, 3))
+    try:
+        async with running(first) as hub:
+            others = [asyncio.create_task(meter.run(hub)) for meter in (second, dead)]
+            await until(lambda: hub.last("health/m3") and "degraded" in str(hub.last("health/m3")))
+            await until(lambda: (sample := hub.last("sample/m2/0/Power.Active.Import")) and sample.value == 2000.0)
+            sent = hub.traffic("modbus").sent
+            assert sent == pytest.approx(line.counters.sent, abs=20), "each message is counted once"
+            for other in others:
+                other.cancel()
+            await asyncio.wait(others)
+            assert line.connected, "the first still uses it"
+            seen = hub.last("sample/m1/0/Power.Active.Import").time_ns
+            await until(lambda: hub.last("sample/m1/0/Power.Active.Import").time_ns > seen)
+            assert hub.last("sample/m1/0/Power.Active.Import").value == 1000.0
+        assert not line.connected
+    finally:
+        await server.shutdown()
 
 
 @pytest.mark.parametrize("framing", ["tcp", "rtu+tcp"])

@@ -30,6 +30,7 @@ def problems(config: Config) -> Iterable[Problem]:
         yield from _ocpp_problems(f"ocpp[{n}]", listener)
     for n, meter in enumerate(config.modbus):
         yield from _url_problems(f"modbus[{n}].url", meter.url, ("tcp", "rtu", "rtu+tcp"))
+    yield from _line_problems(config)
     for n, bus in enumerate(config.can):
         if (bus.database is None) == (bus.observer is None):
             got = "neither" if bus.database is None else "both"
@@ -115,6 +116,21 @@ def _url_problems(key: str, url: str, schemes: tuple[str, ...]) -> Iterable[Prob
         yield key, expected, url.split("@")[-1]
     elif "@" in parts.netloc:
         yield key, "no user or password in the URL: they have keys of their own", "user:***@" + url.split("@")[-1]
+
+
+def _line_problems(config: Config) -> Iterable[Problem]:
+    """Meters on one line: one spelling of it, and an address each."""
+    lines: dict[str, tuple[str, str]] = {}
+    units: dict[tuple[str, int], str] = {}
+    for n, meter in enumerate(config.modbus):
+        key = f"modbus[{n}]"
+        line = meter.url.partition("?")[0]
+        first, url = lines.setdefault(line, (key, meter.url))
+        if url != meter.url:
+            yield f"{key}.url", f"the url of {first}, since it is the same line: {url}", meter.url
+        other = units.setdefault((line, meter.unit), key)
+        if other != key:
+            yield f"{key}.unit", f"an address that {other} on the same line does not have", str(meter.unit)
 
 
 def _tariff_problems(config: Config) -> Iterable[Problem]:

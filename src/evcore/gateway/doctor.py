@@ -36,6 +36,7 @@ PACKAGES = (
     "typer",
 )
 OPTIONAL = {"uvloop": "a faster event loop", "amqtt": "evcore demo needs it", "numpy": "CAN columns as arrays"}
+_VERSIONS = {"auto": (5, 4), "5": (5,), "3.1.1": (4,)}  # protocol levels: MQTT 5.0, 3.1.2.2; MQTT 3.1.1, 3.1.2.2
 _ARPHRD_CAN = 280  # linux/if_arp.h
 _BORN = 1_792_000_000  # seconds since 1970, October 2026: no correct clock shows less
 
@@ -191,23 +192,28 @@ def broker_finding(broker: MqttTable) -> Finding:
     """Log in at the broker as the gateway will, under another client id, and leave again."""
     what, said = f"broker {broker.name}", ""
     try:
-        said = _log_in(broker)
+        for version in _VERSIONS[broker.protocol]:
+            said = _log_in(broker, version)
+            if "protocol version" not in said.lower():
+                break
     except (OSError, ValueError) as error:  # ValueError: a name that is no host, a key that is not the certificate's
         return Finding("fail", what, f"{broker.url}: {error}")
     return Finding("ok" if said == "Success" else "fail", what, f"{broker.url}: {said or 'no answer to CONNECT'}")
 
 
-def _log_in(broker: MqttTable) -> str:
+def _log_in(broker: MqttTable, version: int) -> str:
     """The broker's answer to CONNECT in its own words, "" for none in time."""
-    from paho.mqtt.client import Client, MQTTv5
-    from paho.mqtt.enums import CallbackAPIVersion
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
     answers: list[str] = []
 
     def answered(client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         answers.append(str(reason))
 
-    client = Client(CallbackAPIVersion.VERSION2, f"evcore-doctor-{secrets.token_hex(4)}", protocol=MQTTv5)
+    client = Client(
+        CallbackAPIVersion.VERSION2, f"evcore-doctor-{secrets.token_hex(4)}", protocol=MQTTProtocolVersion(version)
+    )
     client.on_connect = answered
     client.connect_timeout = BROKER_TIMEOUT_S
     url = urlsplit(broker.url)

@@ -29,13 +29,15 @@ from evcore.ports import Ledger, Outbox, Site
 
 if TYPE_CHECKING:
     from evcore.backends.psp import GenericProvider
+    from evcore.modbus.link import Client
 
 SPREAD_S = 0.01  # between two stations that are sent away, so that they do not all come back at once
 
 
 def device_parts(config: Config) -> list[Part]:
     """Meters and buses. Raises ConfigError."""
-    parts = [_modbus(config, n, table) for n, table in enumerate(config.modbus)]
+    lines: dict[str, Client] = {}
+    parts = [_modbus(config, n, table, lines) for n, table in enumerate(config.modbus)]
     return parts + [_can(config, n, table) for n, table in enumerate(config.can)]
 
 
@@ -148,12 +150,15 @@ def _mqtt(config: Config, n: int, table: MqttTable, outbox: Outbox) -> Part:
     return Part(table.name, Phase.BACKENDS, backend.run)
 
 
-def _modbus(config: Config, n: int, table: ModbusTable) -> Part:
+def _modbus(config: Config, n: int, table: ModbusTable, lines: dict[str, Client]) -> Part:
+    """lines: by url, since meters on one RS-485 line (or behind one converter) must take turns."""
     from evcore.meters import ModbusMeter
+    from evcore.modbus.link import Client
 
     with _named(config, f"modbus[{n}]", table):
         profile = Path(table.profile) if table.profile.endswith(".toml") else table.profile
-        meter = ModbusMeter(table.url, profile=profile, unit=table.unit, name=table.name, period_s=table.period_s)
+        line = lines.get(table.url) or lines.setdefault(table.url, Client(table.url))
+        meter = ModbusMeter(line, profile=profile, unit=table.unit, name=table.name, period_s=table.period_s)
     return Part(table.name, Phase.DEVICES, meter.run)
 
 

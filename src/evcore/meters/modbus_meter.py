@@ -24,21 +24,23 @@ from evcore.model import Event, Health, Meter, Quality, Sample
 from evcore.ports import Hub
 
 BACKOFF_S = (1.0, 30.0)  # first and longest pause between attempts to connect
+DEAD_PERIODS = 10
 SILENT_ROUNDS = 3  # rounds without any answer before a TCP connection is taken for half-open and made anew
 
 
 class ModbusMeter:
-    """url: as of `evcore.modbus.connect`. profile: a name, a file or a Profile. unit: the device's address. name: the
-    source of the samples. period_s: between rounds. points: only these of the profile. evse, location: of the samples.
-    stale_after_s: age at which the last value is published once more as "stale"; None: 3 periods, at least 5 s.
-    max_power_w: an energy register that grows faster is "suspect", as is one that falls.
+    """url: as of `evcore.modbus.connect`, or a Client that other meters on the same line use too. profile: a name, a
+    file or a Profile. unit: the device's address. name: the source of the samples. period_s: between rounds. points:
+    only these of the profile. evse, location: of the samples. timeout_s, retries: of a line of its own. stale_after_s:
+    age at which the last value is published once more as "stale"; None: 3 periods, at least 5 s. max_power_w: an energy
+    register that grows faster is "suspect", as is one that falls.
 
     Raises ConfigError (url, profile), KeyError (no such point), ValueError.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Client,
         *,
         profile: Profile | str | Path,
         unit: int = 1,
@@ -54,9 +56,9 @@ class ModbusMeter:
     ) -> None:
         if period_s <= 0:
             raise ValueError(f"period_s: expected more than 0, got {period_s}")
-        self.name, self.unit, self.url = name, unit, url
+        self.client = url if isinstance(url, Client) else Client(url, timeout_s=timeout_s, retries=retries)
+        self.name, self.unit, self.url = name, unit, self.client.url
         self.profile = profile if isinstance(profile, Profile) else Profile.load(profile)
-        self.client = Client(url, timeout_s=timeout_s, retries=retries)
         serial = self.client.address.framing == "rtu"
         self.plan = Plan(self.profile, baudrate=self.client.address.baudrate if serial else None, names=points)
         self._requests = [(step, step.request(unit)) for step in self.plan.steps]
@@ -66,19 +68,19 @@ class ModbusMeter:
         self._latest: dict[str, tuple[Sample, float]] = {}  # by point, with the monotonic time of its arrival
         self._meter = Meter(name, False, model=f"{self.profile.manufacturer} {self.profile.model}")
         self._health: tuple[str, str] = ("", "")
-        self._counted = (0, 0, 0)
         self._failures = 0  # to connect, or to get any answer, one after the other
 
     async def run(self, hub: Hub) -> None:
         """Until cancelled. Reconnects by itself, with back-off and jitter."""
         self._publish_meter(hub, online=False)
         self._report(hub, "starting")
+        self.client.hold()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(hub))
                 group.create_task(self._keep_reading(hub))
         finally:
-            await self.client.close()
+            await self.client.release()
             self._publish_meter(hub, online=False)
             self._report(hub, "stopped")
 
@@ -110,10 +112,12 @@ class ModbusMeter:
                 self._report(hub, "degraded", wrong)
                 if silent >= SILENT_ROUNDS:
                     self._publish_meter(hub, online=False)
-                    if self.client.address.framing != "rtu":
+                    if self.client.address.framing != "rtu" and self.client.holders == 1:
                         await self.client.close()
                         raise LinkError(wrong)
-            due = max(due + self._period, time.monotonic())
+            # A dead device costs a line its time-outs: where others share the line, it is asked less often.
+            dead = silent >= SILENT_ROUNDS and self.client.holders > 1
+            due = max(due + self._period * (DEAD_PERIODS if dead else 1), time.monotonic())
             await asyncio.sleep(due - time.monotonic())
 
     async def _read_round(self, hub: Hub) -> tuple[int, str]:
@@ -196,9 +200,8 @@ class ModbusMeter:
             hub.publish(Health(self.name, state, detail, time.time_ns()))  # type: ignore[arg-type]
 
     def _count(self, hub: Hub) -> None:
-        counters, traffic = self.client.counters, hub.traffic("modbus")
-        now = (counters.sent, counters.answered + counters.refused, counters.invalid)
-        traffic.sent += now[0] - self._counted[0]
-        traffic.received += now[1] - self._counted[1]
-        traffic.errors += now[2] - self._counted[2]
-        self._counted = now
+        traffic = hub.traffic("modbus")
+        sent, received, errors = self.client.counters.take()
+        traffic.sent += sent
+        traffic.received += received
+        traffic.errors += errors

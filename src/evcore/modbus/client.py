@@ -63,6 +63,13 @@ class Counters:
     timeouts: int = 0
     late: int = 0
     stray_bytes: int = 0
+    _taken: tuple[int, int, int] = (0, 0, 0)
+
+    def take(self) -> tuple[int, int, int]:
+        """Sent, received and broken messages since the last call, whoever called."""
+        now, before = (self.sent, self.answered + self.refused, self.invalid), self._taken
+        self._taken = now
+        return now[0] - before[0], now[1] - before[1], now[2] - before[2]
 
 
 @dataclass(slots=True)

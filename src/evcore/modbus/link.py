@@ -64,6 +64,9 @@ class Client:
     The calls raise ModbusException (the device refused), ModbusTimeout, InvalidReply, LinkError, ValueError (beyond the
     specification's limits). They may overlap: one is under way at a time, the others wait in order. Addresses are
     0-based, as on the wire. Constructor raises ConfigError (url), ValueError; `open` raises LinkError.
+
+    Several users may share one, as devices share an RS-485 line: each brackets its use with `hold` and `release`, and
+    the last release closes.
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class Client:
             retries=retries,
             quarantine_s=quarantine_s,
         )
+        self.holders = 0
+        self._opening = asyncio.Lock()
         self._transport: Transport | None = None
         self._futures: dict[int, asyncio.Future[bytes]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -98,11 +103,24 @@ class Client:
     def counters(self) -> Counters:
         return self._master.counters
 
+    def hold(self) -> None:
+        """One more user."""
+        self.holders += 1
+
+    async def release(self) -> None:
+        """One user less."""
+        self.holders -= 1
+        if self.holders == 0:
+            await self.close()
+
     async def open(self) -> None:
-        """Connect, or open the port. Raises LinkError."""
+        """Connect, or open the port; nothing happens where that is done. Raises LinkError."""
+        async with self._opening:
+            if self._transport is None:
+                await self._open()
+
+    async def _open(self) -> None:
         self._loop = asyncio.get_running_loop()
-        if self._transport is not None:
-            return
         address = self.address
         if address.framing == "rtu":
             from evcore.modbus.serial_port import SerialPort  # pyserial, only where there is a port
