@@ -16,7 +16,8 @@ _OVER: dict[type, set[str]] = {Session: {"ended"}, Payment: {"captured", "voided
 class LocalSubscription:
     """See `ports.Subscription`. In the order of publishing; a state or sample that is waiting already keeps its place
     and takes the new value. So an event never overtakes the state of its subject, and no flood of samples holds an
-    event back."""
+    event back.
+    """
 
     def __init__(self, hub: LocalHub, kinds: tuple[type, ...], limit: int) -> None:
         self.dropped = 0
@@ -65,7 +66,8 @@ class LocalSubscription:
 
 class LocalHub:
     """See `ports.Hub`. on_item: called with every item, before any subscriber. over: ended sessions (and payments)
-    whose last state is kept; older ones are forgotten, since every session has a key of its own."""
+    whose last state is kept; older ones are forgotten, since every session has a key of its own.
+    """
 
     def __init__(self, on_item: Callable[[Item], None] | None = None, *, over: int = 200) -> None:
         self._on_item, self._keep_over = on_item, over

@@ -1,14 +1,12 @@
 """The one vocabulary that connectors share. The words are OCPP's own.
 
 What a device reports is a `Sample` (a measured value), an `Event` (something happened, never conflated) or a state
-(`Station`,
-`Evse`, `Session`, `Payment`, `Meter`, `Vehicle`, `Health`: the latest one per `key` counts). What is asked of one is
-a `Command`, answered by
-an `Answer`. A charging order is a `Session` (OCPP: transaction); what must never be lost of it is a `SessionRecord`.
+(`Station`, `Evse`, `Session`, `Payment`, `Meter`, `Vehicle`, `Health`: the latest one per `key` counts). What is asked
+of one is a `Command`, answered by an `Answer`. A charging order is a `Session` (OCPP: transaction); what must never be
+lost of it is a `SessionRecord`.
 
-Times are int nanoseconds since 1970 UTC (`*_ns`), energies Wh, powers W, money integer minor units. `wire(item)` is
-the JSON form
-that REST, feed and MQTT share.
+Times are int nanoseconds since 1970 UTC (`*_ns`), energies Wh, powers W, money integer minor units. `wire(item)` is the
+JSON form that REST, feed and MQTT share.
 """
 
 from __future__ import annotations
@@ -52,8 +50,9 @@ class Sample:
 
     @property
     def key(self) -> str:
-        """One per value that a screen shows: `sample/SOURCE/EVSE/MEASURAND[/PHASE[/LOCATION]]`; the location only
-        where not Outlet."""
+        """One per value that a screen shows: `sample/SOURCE/EVSE/MEASURAND[/PHASE[/LOCATION]]`; the location only where
+        not Outlet.
+        """
         tail = f"/{self.phase}" if self.phase else ""
         if self.location != "Outlet":
             tail = f"/{self.phase or '-'}/{self.location}"
@@ -81,7 +80,8 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Station:
     """A charging station (OCPP) or a charger spoken to in another way. protocol: "ocpp1.6", "ocpp2.0.1", "gbt27930",
-    ..."""
+    ...
+    """
 
     id: str
     online: bool
@@ -111,9 +111,8 @@ class Evse:
     """One place to charge at a station, with the status words of OCPP 2.0.1; what 1.6 says in one word is two here.
 
     status: Available, Occupied, Reserved, Unavailable, Faulted (ConnectorStatusEnumType). charging: Charging,
-    EVConnected, SuspendedEV,
-    SuspendedEVSE, Idle (ChargingStateEnumType) or None. fault: error code and vendor's text, "" when none. limit_a:
-    the limit in force.
+    EVConnected, SuspendedEV, SuspendedEVSE, Idle (ChargingStateEnumType) or None. fault: error code and vendor's text,
+    "" when none. limit_a: the limit in force.
     """
 
     station: str
@@ -133,9 +132,10 @@ class Evse:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A charging order. id: ours, unique for ever. transaction_id: OCPP's, unique per station. meter_start/stop:
-    digits as received,
-    in Wh. energy_wh: last register minus first. cost: minor units of currency, None while no tariff applies."""
+    """A charging order. id: ours, unique for ever. transaction_id: OCPP's, unique per station. meter_start/stop: digits
+    as received, in Wh. energy_wh: last register minus first. cost: minor units of currency, None while no tariff
+    applies.
+    """
 
     id: str
     station: str
@@ -177,7 +177,8 @@ PaymentState = Literal[
 @dataclass(frozen=True, slots=True)
 class Payment:
     """An amount held at a payment provider for one session. amount, cost, captured: minor units. The states:
-    docs/payment.md."""
+    docs/payment.md.
+    """
 
     id: str
     provider: str
@@ -217,9 +218,9 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
-    """A car that is heard on a bus; SoC, voltage, current, temperature are samples with source = id. vin: masked
-    unless asked for.
-    limits: what the car allows, by name with unit suffix (max_voltage_v, max_current_a, capacity_kwh)."""
+    """A car that is heard on a bus; SoC, voltage, current, temperature are samples with source = id. vin: masked unless
+    asked for. limits: what the car allows, by name with unit suffix (max_voltage_v, max_current_a, capacity_kwh).
+    """
 
     id: str
     protocol: str
@@ -257,13 +258,11 @@ class Verb(StrEnum):
     """The closed list of commands: OCPP's own verbs. What a device cannot do is answered `NotSupported` with the
     reason.
 
-    Arguments (Command.args): start {token, evse}; stop {session | evse}; reset {type: "Immediate" | "OnIdle"};
-    unlock {evse, connector};
-    set_limit {evse, limit, unit: "A" | "W"}; change_availability {evse?, operative: bool}; trigger {message, evse?};
-    get_config {keys?};
-    set_config {key, value}; get_variables {variables: [{component, variable}]}; set_variables {variables:
-    [{component, variable, value}]};
-    data_transfer {vendor_id, message_id?, data?}; the others as in OCPP 2.0.1, snake_case.
+    Arguments (Command.args): start {token, evse}; stop {session | evse}; reset {type: "Immediate" | "OnIdle"}; unlock
+    {evse, connector}; set_limit {evse, limit, unit: "A" | "W"}; change_availability {evse?, operative: bool}; trigger
+    {message, evse?}; get_config {keys?}; set_config {key, value}; get_variables {variables: [{component, variable}]};
+    set_variables {variables: [{component, variable, value}]}; data_transfer {vendor_id, message_id?, data?}; the others
+    as in OCPP 2.0.1, snake_case.
     """
 
     START = "start"
@@ -311,11 +310,9 @@ class Command:
 class Answer:
     """What the device itself answered.
 
-    status: its own word (Accepted, Rejected, Unlocked, RebootRequired, ...), or ours: NotSupported (it cannot),
-    Offline (no such
-    device connected), Timeout (no answer in time), Error (it answered with an error). ok: the device will do or did
-    it. reason: one
-    line. data: the device's answer in full, wire names.
+    status: its own word (Accepted, Rejected, Unlocked, RebootRequired, ...), or ours: NotSupported (it cannot), Offline
+    (no such device connected), Timeout (no answer in time), Error (it answered with an error). ok: the device will do
+    or did it. reason: one line. data: the device's answer in full, wire names.
     """
 
     status: str
@@ -332,8 +329,8 @@ class SessionRecord:
     """What a station says of a session: committed before the station gets its answer.
 
     transaction_id: None asks the ledger for one (OCPP 1.6 StartTransaction). seq_no: OCPP 2.x. meter: the energy
-    register in Wh, digits
-    as received. payload: the message's payload bytes as received; a repeat of the same record is recognised by it.
+    register in Wh, digits as received. payload: the message's payload bytes as received; a repeat of the same record is
+    recognised by it.
     """
 
     station: str
@@ -377,7 +374,8 @@ _LAST_NS = 253_402_300_799_999_999_999  # the end of the year 9999: RFC 3339 has
 
 def rfc3339(time_ns: int) -> str:
     """`2026-11-23T18:30:37.123Z`: UTC, milliseconds, truncated; a device's nonsense before 1970 or after 9999 becomes
-    that year."""
+    that year.
+    """
     seconds, rest = divmod(min(max(time_ns, 0), _LAST_NS), 1_000_000_000)
     return f"{_second(seconds)}.{rest // 1_000_000:03}Z"
 
@@ -389,7 +387,8 @@ def _second(seconds: int) -> str:
 
 def wire(item: Item | Answer | Command | Authorization | Connector) -> dict[str, Any]:
     """The JSON form that REST, feed and MQTT share: field names as here, `*_ns` as RFC 3339 without the suffix, None
-    left out."""
+    left out.
+    """
     kind: type = type(item)
     values, names, times = _plan(kind)
     result = {name: value for name, value in zip(names, values(item), strict=True) if value is not None}

@@ -1,5 +1,6 @@
 """What a connector may ask of its surroundings. `evcore.local` implements them for a connector used alone,
-`evcore.gateway` for a site."""
+`evcore.gateway` for a site.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +43,14 @@ class Hub(Protocol):
     def snapshot(self, prefix: str = "") -> list[Item]: ...
     def subscribe(self, *kinds: type, limit: int = 1000) -> Subscription:
         """Everything published from now on of these types (none named: all). At most `limit` events and `limit` keys
-        wait."""
+        wait.
+        """
         ...
 
     def serve(self, target: str, handler: CommandHandler) -> Callable[[], None]:
-        """Answer commands for `target` with `handler`, the newest registration wins; the result takes this one
-        (only) back."""
+        """Answer commands for `target` with `handler`, the newest registration wins; the result takes this one (only)
+        back.
+        """
         ...
 
     async def command(self, command: Command, timeout: float = 35.0) -> Answer:
@@ -144,16 +147,17 @@ class Site(Protocol):
     async def put_token(self, token: Token) -> None: ...
     async def delete_token(self, id: str) -> bool: ...
     async def create_payment(self, order: PaymentOrder, key: str) -> Payment:
-        """Same idempotency key and order: the first payment again. Raises KeyReused for another order, RefusedError
-        by the provider."""
+        """Same idempotency key and order: the first payment again. Raises KeyReused for another order, RefusedError by
+        the provider.
+        """
         ...
 
     async def payments(self, *, after: str | None = None, limit: int = 100) -> Sequence[Payment]: ...
     async def payment(self, id: str) -> Payment | None: ...
     async def psp_webhook(self, provider: str, headers: Mapping[str, str], body: bytes) -> str:
-        """Verify first, then act once per webhook id. "accepted", "duplicate" or "ignored"; raises PermissionError
-        (bad signature),
-        KeyError (no such provider), MessageError (signed but not understood)."""
+        """Verify first, then act once per webhook id. "accepted", "duplicate" or "ignored"; raises PermissionError (bad
+        signature), KeyError (no such provider), MessageError (signed but not understood).
+        """
         ...
 
 

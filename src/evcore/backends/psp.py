@@ -1,8 +1,7 @@
 """A payment provider over HTTP: hold an amount, capture it once, or let it go; and what its webhooks say.
 
-The protocol of this `generic` provider is small and documented in docs/payment.md; `sim/psp.py` plays the other
-side. No card data passes
-here: the driver pays on the provider's own page (`redirect_url`).
+The protocol of this `generic` provider is small and documented in docs/payment.md; `sim/psp.py` plays the other side.
+No card data passes here: the driver pays on the provider's own page (`redirect_url`).
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A verified webhook. id: the provider's, the same on every repeat. status: as in Hold. reference: our payment
-    id."""
+    """A verified webhook. id: the provider's, the same on each repeat. status as in Hold; reference: our payment id."""
 
     id: str
     reference: str
@@ -44,12 +42,10 @@ class Notice:
 
 class GenericProvider:
     """name: as in /v1/psp/{name}/webhook. url: root of the provider's API. api_key: sent as a bearer token.
-    webhook_secrets: `whsec_...`,
-    more than one while a secret is rotated. timeout_s: for one call in whole.
+    webhook_secrets: `whsec_...`, more than one while a secret is rotated. timeout_s: for one call in whole.
 
-    Every call raises RefusedError (the provider said no, trying again is useless) or LinkError (no answer or a 5xx:
-    the same call may go
-    again with the same key). Raises ValueError for a bad secret.
+    Every call raises RefusedError (the provider said no, trying again is useless) or LinkError (no answer or a 5xx: the
+    same call may go again with the same key). Raises ValueError for a bad secret.
     """
 
     def __init__(
@@ -84,7 +80,8 @@ class GenericProvider:
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Notice:
         """Raises PermissionError (not signed by the provider) before it looks at the body, MessageError (signed, not
-        understood)."""
+        understood).
+        """
         id = verify(self._keys, headers, body, now_s)
         try:
             data = orjson.loads(body)["data"]

@@ -1,8 +1,8 @@
 """Standard Webhooks: who sent this body, and when. Source: standard-webhooks specification, "Signature scheme".
 
-Headers `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature` (space-separated `v1,<base64>` entries, so
-that secrets can be
-rotated). The signature is HMAC-SHA256 over `id.timestamp.body`; a secret is `whsec_` + base64 of 24 to 64 bytes.
+Headers `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature` (space-separated `v1,<base64>` entries, so that
+secrets can be rotated). The signature is HMAC-SHA256 over `id.timestamp.body`; a secret is `whsec_` + base64 of 24 to
+64 bytes.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def sign(key: bytes, id: str, timestamp_s: int, body: bytes) -> str:
 def verify(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now_s: float) -> str:
     """The webhook's id, once one of `keys` signed it within TOLERANCE_S of `now_s`.
 
-    headers: names in lower case. Raises PermissionError, whose text says which check failed and nothing of the
-    expected value.
+    headers: names in lower case. Raises PermissionError, whose text says which check failed and nothing of the expected
+    value.
     """
     id, stamp, given = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not id or len(id) > 255 or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12 or not given:

@@ -73,8 +73,7 @@ FINAL: frozenset[PaymentState] = frozenset({"captured", "voided", "failed", "rev
 
 
 def step(payment: Payment, event: PaymentEvent, now_ns: int, **fields: object) -> Payment | None:
-    """The payment after `event`, with `fields` set too; None where the table has no such step (a repeat, or too
-    late)."""
+    """The payment after `event`, with `fields` set too; None where the table has no such step (too late, a repeat)."""
     state = TRANSITIONS.get((payment.state, event))
     if state is None:
         return None

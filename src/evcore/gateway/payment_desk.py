@@ -53,9 +53,8 @@ def new_token() -> str:
 class PaymentDesk:
     """providers: by name. price: what a session costs so far, minor units and currency, None where no tariff applies.
 
-    start_timeout_s: from the authorisation to the session, then the hold is let go. order_timeout_s: from the order
-    to the
-    authorisation. destinations: the outboxes that are told of every state. attempts: of a capture or void before a
+    start_timeout_s: from the authorisation to the session, then the hold is let go. order_timeout_s: from the order to
+    the authorisation. destinations: the outboxes that are told of every state. attempts: of a capture or void before a
     human must look. clock: wall ns.
     """
 
@@ -87,7 +86,8 @@ class PaymentDesk:
 
     async def create(self, order: PaymentOrder, key: str) -> Payment:
         """See `ports.Site.create_payment`. Raises LinkError when the provider does not answer: the same key may try
-        again."""
+        again.
+        """
         provider = self._providers.get(order.provider)
         if provider is None:
             raise RefusedError(

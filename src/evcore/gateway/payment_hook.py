@@ -13,8 +13,8 @@ from evcore.model import Session
 
 
 class PaymentHook:
-    """A `SessionHook` of the ledger: binds a session to the payment whose token started it, and claims the money
-    when it ends.
+    """A `SessionHook` of the ledger: binds a session to the payment whose token started it, and claims the money when
+    it ends.
 
     wake: called from the store's thread, inside the transaction, so that the desk looks again.
     """

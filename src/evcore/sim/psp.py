@@ -1,8 +1,7 @@
 """A payment provider to test and demonstrate against: a real HTTP server that holds, captures, voids, sends webhooks.
 
-It can misbehave as providers do: answer late, answer 500 although it acted, send a webhook twice, late or out of
-order. Its own `payments` are
-the judge: how much was captured, how often.
+It can misbehave as providers do: answer late, answer 500 although it acted, send a webhook twice, late or out of order.
+Its own `payments` are the judge: how much was captured, how often.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ from aiohttp import web
 
 @dataclass(slots=True)
 class SimPayment:
-    """A payment as the provider knows it. captures: every capture that really took money (more than one is a fault
-    of the caller)."""
+    """A payment as the provider knows it. captures: every capture that really took money (more than one is a fault of
+    the caller).
+    """
 
     id: str
     reference: str
@@ -50,8 +50,8 @@ class SimPayment:
 @dataclass(slots=True)
 class Faults:
     """Shares from 0 to 1. error_before: 500, nothing done. error_after: done, then 500. duplicate: a webhook goes
-    twice. delay_s: the most that an
-    answer or a webhook is late, so that webhooks overtake one another."""
+    twice. delay_s: the most that an answer or a webhook is late, so that webhooks overtake one another.
+    """
 
     error_before: float = 0.0
     error_after: float = 0.0
@@ -60,9 +60,9 @@ class Faults:
 
 
 class SimPsp:
-    """webhook_url: where webhooks go (None: nowhere). secret: `whsec_...` that signs them. auto_pay: the driver pays
-    at once; else call
-    `pay` or GET the payment's redirect_url. seed: of the faults."""
+    """webhook_url: where webhooks go (None: nowhere). secret: `whsec_...` that signs them. auto_pay: the driver pays at
+    once; else call `pay` or GET the payment's redirect_url. seed: of the faults.
+    """
 
     def __init__(
         self,
