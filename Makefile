@@ -6,7 +6,7 @@ NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLis
 SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd src/evcore/core/*.pxi)
 WORKERS ?= 2
 
-.PHONY: build test test-c test-py lint format bench fuzz wheel test-arch docs clean
+.PHONY: build test test-c test-py lint format bench fuzz wheel test-arch docs screenshot clean
 
 build: $(VENV)/.built
 
@@ -59,6 +59,10 @@ test-arch: build
 
 docs: build
 	@$(BIN)/python docs/make.py
+
+# The README's picture, from the demo in a headless Chromium.
+screenshot: build
+	@$(BIN)/python docs/screenshot.py docs/dashboard.png
 
 clean:
 	rm -rf build dist wheelhouse .venv
