@@ -108,3 +108,5 @@ INSERT INTO samples VALUES (1, 1, 1500000000, '1.2505', 1250.5, 'good', NULL, 0)
 INSERT INTO registers VALUES (1, 1500000000, '1250.5', 1250.5, 'good', 1);
 INSERT INTO tokens VALUES ('aabb', 'AABB', 'Accepted', NULL, NULL, 'Ada');
 INSERT INTO outbox (destination, order_key, kind, body, created_ns, head) VALUES ('mqtt', 's-1', 'session.ended', '{"id":"s-1"}', 2000000000, 1);
+INSERT INTO records VALUES (1, -1, x'01', 'update', 1500000000, '1100', 0, 0, 1500000001, CAST('{"meterValue":[]}' AS BLOB));
+INSERT INTO records VALUES (1, -1, x'02', 'update', 1500000000, '1200', 0, 1, 1500000002, CAST('{"other":[]}' AS BLOB));

@@ -127,6 +127,7 @@ async def test_old_telemetry_is_thinned_and_session_registers_are_not(store):
             "CP1", "update", time, f"u{n}".encode(), transaction_id=begun.transaction_id, samples=(power, energy)
         )
         await ledger.record(update)
+    assert await store.read(lambda conn: conn.execute("SELECT count(*) FROM payloads").fetchone()) == (120,)
     steps = 0
     while await history.compact():
         steps += 1
@@ -138,6 +139,7 @@ async def test_old_telemetry_is_thinned_and_session_registers_are_not(store):
     assert [sample.digits for sample in samples if sample.measurand != "Power.Active.Import"] == [
         str(n) for n in range(120)
     ]
+    assert await store.read(lambda conn: conn.execute("SELECT count(*) FROM payloads").fetchone()) == (0,)
     kept = await store.read(lambda conn: conn.execute("SELECT kind, payload FROM records").fetchall())
     assert len(kept) == 121
     assert {kind: payload for kind, payload in kept if payload is not None} == {"start": f"CP1{NOON}".encode()}

@@ -58,7 +58,11 @@ async def records_of(path):
     """(station, number) of every record on disk, as often as it is there, and what else must hold of any file."""
     store = Store(path)
     await store.open()
-    payloads = await store.read(lambda conn: conn.execute("SELECT payload FROM records").fetchall())
+    payloads = await store.read(
+        lambda conn: conn.execute(
+            "SELECT coalesce(r.payload, p.payload) FROM records r LEFT JOIN payloads p USING (session, seq, digest)"
+        ).fetchall()
+    )
     found = [payload.decode().split() for (payload,) in payloads]
     damage = await store.read(lambda conn: conn.execute("PRAGMA integrity_check").fetchall())
     assert damage == [("ok",)]

@@ -32,13 +32,27 @@ async def test_a_file_of_the_first_layout_becomes_one_of_today_and_keeps_its_row
     fresh = await opened(tmp_path / "new.db")
     assert await migrated.read(layout) == await fresh.read(layout)
     assert await migrated.read(lambda conn: conn.execute("PRAGMA user_version").fetchone()[0]) == len(STEPS)
-    rows = await migrated.read(
-        lambda conn: conn.execute(
-            "SELECT id, meter_start, energy_wh, digits, payload FROM sessions "
-            "JOIN records ON records.session = sessions.n JOIN samples ON samples.session = sessions.n"
-        ).fetchall()
+
+    def everything(conn):
+        return (
+            conn.execute("SELECT id, meter_start, energy_wh, cost FROM sessions").fetchall(),
+            conn.execute("SELECT kind, conflict, payload FROM records ORDER BY digest").fetchall(),
+            conn.execute("SELECT session, seq, digest, received_ns, payload FROM payloads").fetchall(),
+            conn.execute("SELECT digits FROM samples").fetchall(),
+            conn.execute("SELECT kind, head FROM outbox").fetchall(),
+            conn.execute("SELECT id, note FROM tokens").fetchall(),
+            conn.execute("PRAGMA foreign_key_check").fetchall(),
+        )
+
+    assert await migrated.read(everything) == (
+        [("s-1", "1000", "250.5", 45)],
+        [("start", 0, b'{"meterStart":1000}'), ("update", 0, None), ("update", 1, b'{"other":[]}')],
+        [(1, -1, b"\x01", 1500000001, b'{"meterValue":[]}')],
+        [("1.2505",)],
+        [("session.ended", 1)],
+        [("AABB", "Ada")],
+        [],
     )
-    assert rows == [("s-1", "1000", "250.5", "1.2505", b'{"meterStart":1000}')]
     await migrated.close()
     await fresh.close()
 

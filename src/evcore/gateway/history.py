@@ -26,7 +26,7 @@ class History:
     published outside of a session, at most one per `every_s` and series, in batches of `batch_s`.
 
     Telemetry may be thinned: registers and curves older than `fine_days` are kept once in `coarse_s`, the payloads of
-    old meter values go (their digits stay); registers are not written while less than `spare_bytes` are free.
+    meter values go then (their digits stay); registers are not written while less than `spare_bytes` are free.
     Session records and their registers are never thinned.
     """
 
@@ -36,7 +36,7 @@ class History:
         *,
         every_s: float = 60.0,
         batch_s: float = 10.0,
-        fine_days: float = 2.0,
+        fine_days: float = 1.0,
         coarse_s: float = 900.0,
         spare_bytes: int = 16 << 20,
         clock: Callable[[], int] = time.time_ns,
@@ -132,7 +132,7 @@ class History:
                 digits = sample.digits if sample.digits is not None else repr(sample.value)
                 conn.execute(
                     "INSERT OR IGNORE INTO registers VALUES (?, ?, ?, ?, ?, 1)",
-                    (rows.series_of(conn, sample), sample.time_ns, digits, sample.value, sample.quality),
+                    (rows.series_of(conn, sample), sample.time_ns, digits, sample.value, rows.stored_quality(sample)),
                 )
 
         await self._store.write(write)
@@ -188,8 +188,7 @@ def _has_old(conn: sqlite3.Connection, before_ns: int) -> bool:
         for sql in (
             "SELECT 1 FROM registers WHERE fine = 1 AND time_ns < ? LIMIT 1",
             "SELECT 1 FROM samples WHERE fine = 1 AND time_ns < ? LIMIT 1",
-            "SELECT 1 FROM records WHERE payload IS NOT NULL AND kind = 'update' AND conflict = 0 AND received_ns < ? "
-            "LIMIT 1",
+            f"SELECT 1 FROM (SELECT received_ns FROM payloads ORDER BY n LIMIT 1) WHERE {_OLD_PAYLOAD}",  # noqa: S608
         )
     )
 
@@ -230,11 +229,12 @@ def _thin_samples(conn: sqlite3.Connection, before_ns: int, span_ns: int) -> int
     return len(old)
 
 
+# The oldest come first. One that seems to come from the future came while the clock was wrong.
+_OLD_PAYLOAD = f"(received_ns < ?1 OR received_ns > ?1 + {100 * _DAY_NS})"
+
+
 def _drop_payloads(conn: sqlite3.Connection, before_ns: int) -> int:
-    old = conn.execute(
-        "SELECT session, seq, digest FROM records WHERE payload IS NOT NULL AND kind = 'update' AND conflict = 0 "
-        "AND received_ns < ? ORDER BY received_ns LIMIT ?",
-        (before_ns, _AT_ONCE),
-    ).fetchall()
-    conn.executemany("UPDATE records SET payload = NULL WHERE session = ? AND seq = ? AND digest = ?", old)
-    return len(old)
+    return conn.execute(
+        f"DELETE FROM payloads WHERE n IN (SELECT n FROM payloads ORDER BY n LIMIT {_AT_ONCE}) AND {_OLD_PAYLOAD}",  # noqa: S608
+        (before_ns,),
+    ).rowcount

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from evcore.gateway.account import Basis, energy_wh
+from evcore.gateway.account import REGISTER, Basis, energy_wh
 from evcore.model import Quality, Sample, Session, SessionRecord
 
 NO_SEQ = -1  # records.seq of OCPP 1.6, which numbers nothing
@@ -100,7 +100,7 @@ def update_session(conn: sqlite3.Connection, row: SessionRow) -> None:
 def digest(record: SessionRecord) -> bytes:
     """What makes a record this very record: its payload as received, or all its fields where it came without one."""
     body = record.payload or repr(record).encode()
-    return blake2b(body, digest_size=16, person=record.kind.encode()).digest()
+    return blake2b(body, digest_size=16, person=record.kind.encode()).digest()[:12]
 
 
 def start_key(record: SessionRecord) -> bytes:
@@ -122,22 +122,32 @@ def has_seq(conn: sqlite3.Connection, session: int, seq: int) -> bool:
 
 
 def insert_record(conn: sqlite3.Connection, session: int, record: SessionRecord, conflict: bool, now_ns: int) -> None:
-    seq = NO_SEQ if record.seq_no is None else record.seq_no
+    """Of updates there are many, and each byte of a row counts: their payload goes where it can be thinned, their
+    meter is not kept twice where a sample is it."""
+    seq, mark = NO_SEQ if record.seq_no is None else record.seq_no, digest(record)
+    for_good = record.kind != "update" or conflict
+    received, payload = (now_ns, record.payload) if for_good else (None, None)
+    sampled = not for_good and any(sample.measurand == REGISTER for sample in record.samples)
     conn.execute(
         f"INSERT INTO records VALUES ({_marks(10)})",  # noqa: S608
         (
             session,
             seq,
-            digest(record),
+            mark,
             record.kind,
             record.time_ns,
-            record.meter,
+            None if sampled else record.meter,
             record.offline,
             conflict,
-            now_ns,
-            record.payload,
+            received,
+            payload,
         ),
     )
+    if not for_good:
+        conn.execute(
+            "INSERT INTO payloads (session, seq, digest, received_ns, payload) VALUES (?, ?, ?, ?, ?)",
+            (session, seq, mark, now_ns, record.payload),
+        )
 
 
 def series_of(conn: sqlite3.Connection, sample: Sample) -> int:
@@ -184,7 +194,7 @@ def insert_samples(conn: sqlite3.Connection, session: int, samples: Iterable[Sam
         digits = sample.digits if sample.digits is not None else (repr(sample.value) if keep else "")
         conn.execute(
             f"INSERT OR IGNORE INTO samples VALUES ({_marks(8)})",  # noqa: S608
-            (session, series, sample.time_ns, digits, sample.value, sample.quality, sample.signed, not keep),
+            (session, series, sample.time_ns, digits, sample.value, stored_quality(sample), sample.signed, not keep),
         )
 
 
@@ -196,6 +206,11 @@ def _has_sample_near(conn: sqlite3.Connection, session: int, series: int, time_n
     return found is not None
 
 
+def stored_quality(sample: Sample) -> str:
+    """'' for good: nearly all are."""
+    return "" if sample.quality == "good" else sample.quality
+
+
 SAMPLE_COLUMNS = (
     "source, measurand, value, unit, time_ns, evse, connector, phase, context, location, quality, digits"  # of both
 )
@@ -203,7 +218,7 @@ SAMPLE_COLUMNS = (
 
 def sample_of(row: Sequence[Any], *, session: str | None = None, signed: str | None = None) -> Sample:
     """The model's sample from the columns of `SAMPLE_COLUMNS`."""
-    quality: Quality = row[10]
+    quality: Quality = row[10] or "good"
     return Sample(
         source=row[0],
         measurand=row[1],
