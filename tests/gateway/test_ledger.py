@@ -1,8 +1,11 @@
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -398,3 +401,15 @@ async def test_any_interleaving_of_repeats_and_orders_is_one_session_with_the_ri
         await interleave(store, data, updates, version)
     finally:
         await store.close()
+
+
+async def test_the_example_charges_and_tells_its_backend_also_the_second_time(tmp_path):
+    example = Path(__file__).resolve().parents[2] / "examples" / "durable_csms.py"
+    for _ in range(2):
+        command = [sys.executable, example, tmp_path / "site.db"]
+        run = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        said = run.stdout.splitlines()
+        assert said[0] == "charges: True"
+        assert said[-1].startswith("session.ended")
+        assert said[-1].endswith("EUR")

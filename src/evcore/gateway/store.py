@@ -77,7 +77,8 @@ class Store:
         self.trouble = ""  # why the last transaction could not be committed, "" when it could
         self.commits = 0
         self._group, self._busy_s, self._steps = group, busy_s, steps
-        self._room = asyncio.Semaphore(queue)
+        self._most, self._waiting = queue, 0
+        self._room = asyncio.Event()  # set when works were answered
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()  # None: close
         self._signals: dict[str, list[asyncio.Event]] = {}
         self._open = False
@@ -153,18 +154,21 @@ class Store:
         return disk.f_bavail * disk.f_frsize
 
     async def _ask(self, work: Work[T], writes: bool, wakes: str) -> T:
-        await self._room.acquire()  # given back by _deliver
+        while self._waiting >= self._most:
+            self._room.clear()
+            await self._room.wait()
         if not self._open:
-            self._room.release()
             raise StoreError(f"{self.path}: is closed")
+        self._waiting += 1  # until _deliver
         job = _Job(work, writes, wakes, asyncio.get_running_loop().create_future())
         self._jobs.put(job)
         result: T = await job.answer
         return result
 
     def _deliver(self, jobs: Sequence[_Job]) -> None:
+        self._waiting -= len(jobs)
+        self._room.set()
         for job in jobs:
-            self._room.release()
             if job.answer.done():  # the caller was cancelled
                 continue
             if job.error is None:
@@ -226,8 +230,9 @@ class Store:
     def _commit(self, conn: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
         try:
             conn.execute("BEGIN IMMEDIATE")
+            marks = conn.cursor()
             for job in jobs:
-                self._attempt(conn, job)
+                self._attempt(conn, marks, job)
             conn.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - the thread must live, the callers must hear
             # The connection stays: after a failed sync SQLite writes the same frames of the log again, while a new
@@ -240,16 +245,16 @@ class Store:
             self.trouble = ""
             self.commits += 1
 
-    def _attempt(self, conn: sqlite3.Connection, job: _Job) -> None:
-        conn.execute("SAVEPOINT work")
+    def _attempt(self, conn: sqlite3.Connection, marks: sqlite3.Cursor, job: _Job) -> None:
+        marks.execute("SAVEPOINT work")
         try:
             job.result = job.work(conn)
         except BaseException as error:  # belongs to the caller, unless the file is in trouble
             if is_disk_error(error):
                 raise
             job.error = self._for_caller(error)
-            conn.execute("ROLLBACK TO work")
-        conn.execute("RELEASE work")
+            marks.execute("ROLLBACK TO work")
+        marks.execute("RELEASE work")
 
     def _read(self, conn: sqlite3.Connection, job: _Job) -> None:
         try:
