@@ -6,7 +6,7 @@ NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLis
 SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd src/evcore/core/*.pxi)
 WORKERS ?= 2
 
-.PHONY: build test test-c test-py lint format bench fuzz wheel test-arch docs screenshot clean
+.PHONY: build test test-c test-py lint format bench fuzz soak wheel test-arch docs screenshot clean
 
 build: $(VENV)/.built
 
@@ -50,6 +50,11 @@ bench: build
 # FUZZ_SECONDS=60 make fuzz: how long each target runs.
 fuzz: build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash .ci/fuzz
+
+# The long runs: 200 kills of the gateway and of the store under load (KILLS=1000 make soak).
+KILLS ?= 200
+soak: build
+	@EVCORE_KILLS=$(KILLS) $(BIN)/python -m pytest -q --timeout 7200 tests/gateway/test_kill_*.py
 
 wheel: build
 	@bash .ci/wheel
