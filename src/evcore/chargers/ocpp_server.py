@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from evcore.chargers.ocpp_station import ChargerState, Dialect, Services
+from evcore.chargers.ocpp_station import ChargerState, Dialect, Services, shown
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
 from evcore.errors import ConfigError, EvcoreError
@@ -301,7 +301,7 @@ class _StationLink(Link):
             await self.call("TriggerMessage", {"requestedMessage": "BootNotification"})
 
     def on_notified(self, notified: Notified) -> None:
-        self.state.event("periodic_event", text=notified.action, data=notified.payload)
+        self.state.event("periodic_event", text=notified.action, data=shown(notified))
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,11 +10,13 @@ from typing import Any, Literal, Protocol
 
 from evcore.errors import CallError, CallTimeout, LinkError, MessageError, StoreError
 from evcore.model import Answer, Authorization, Command, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
+from evcore.ocpp.events import Called, Notified
 from evcore.ocpp.times import parse_time
 from evcore.ports import Hub, Ledger
 
 MAX_EVSE, MAX_SESSIONS = 999, 256  # of one station: what is kept of it is bounded whatever it says
 TX_PROFILE, DEFAULT_PROFILE = "TxProfile", "TxDefaultProfile"  # ChargingProfilePurposeType
+_SHOWN = 16 * 1024  # bytes of a message that its event carries: events wait in queues that are bounded by number
 _QUIET_NS = 1_000_000_000  # between two events about broken messages of one station
 
 Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
@@ -213,10 +216,27 @@ async def ask(call: Call, action: str, payload: Mapping[str, Any], *, ok: tuple[
         return Answer("Timeout", False, f"the station did not answer {action} in time")
     except LinkError as error:
         return Answer("Offline", False, str(error))
-    except MessageError as error:
+    except (MessageError, TypeError) as error:  # TypeError: JSON has no form of it
         return Answer("Error", False, f"{action}: {error}"[:200])
     status = str(data.get("status", "Accepted"))
-    return Answer(status, status in ok, data=data)
+    return Answer(status, status in ok, data=plain(data))
+
+
+def shown(message: Called | Notified, part: Any = None) -> Mapping[str, Any]:
+    """The payload, or this part of it, as an event carries it; of a long message only how long it is."""
+    if message.size > _SHOWN:
+        return {"bytes": message.size}
+    data: Mapping[str, Any] = plain(message.payload if part is None else part)
+    return data
+
+
+def plain(value: Any) -> Any:
+    """JSON values only: a Decimal becomes the number it stands for."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float)) else float(value)
 
 
 class BadArgument(ValueError):
@@ -232,6 +252,8 @@ def argument(args: Mapping[str, Any], name: str, kind: type, default: Any = ...)
         value = float(value)
     if value is not default and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
         raise BadArgument(f"{name}: expected {kind.__name__}, got {value!r}"[:200])
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadArgument(f"{name}: expected a finite number, got {value}")
     return value
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evcore.chargers.ocpp_station import Call, ChargerState
+from evcore.chargers.ocpp_station import Call, ChargerState, shown
 from evcore.chargers.ocpp_v16_commands import Commands16
 from evcore.errors import CallError
 from evcore.model import Answer, Authorization, Command, SessionRecord, rfc3339
@@ -147,13 +147,13 @@ class Dialect16:
         return {"idTagInfo": _tag_info(recorded.authorization)} if stopped.get("idTag") else {}
 
     def _data_transfer(self, called: Called) -> Payload:
-        self.state.event("data_transfer", text=called.payload["vendorId"], data=called.payload)
+        self.state.event("data_transfer", text=called.payload["vendorId"], data=shown(called))
         return {"status": "UnknownVendorId"}
 
     def _security(self, called: Called) -> Payload:
         told = called.payload
         when = self.state.time_of(told.get("timestamp"))
-        self.state.event("security.event", severity="warning", text=told["type"], data=told, time_ns=when)
+        self.state.event("security.event", severity="warning", text=told["type"], data=shown(called), time_ns=when)
         return {}
 
     def _read(self, meter_values: Any, evse: int) -> Reading:
@@ -176,7 +176,7 @@ def _told(kind: str) -> Callable[[Dialect16, Called], Payload]:
     """A handler that only makes an event of what it is told."""
 
     def handler(self: Dialect16, called: Called) -> Payload:
-        self.state.event(kind, text=str(called.payload.get("status", "")), data=called.payload)
+        self.state.event(kind, text=str(called.payload.get("status", "")), data=shown(called))
         return {}
 
     return handler

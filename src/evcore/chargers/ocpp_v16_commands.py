@@ -17,7 +17,7 @@ from evcore.chargers.ocpp_station import (
     not_supported,
     wanted_session,
 )
-from evcore.model import Answer, Command, Verb, rfc3339
+from evcore.model import Answer, Command, Session, Verb, rfc3339
 
 Args = Mapping[str, Any]
 _DAY_NS = 86_400_000_000_000
@@ -53,7 +53,7 @@ class Commands16:
         session = wanted_session(self._state, args)
         if session is None:
             return Answer("Rejected", False, "no such session is active at this station")
-        return await ask(self._call, "RemoteStopTransaction", {"transactionId": int(session.transaction_id)})
+        return await ask(self._call, "RemoteStopTransaction", {"transactionId": _transaction(session)})
 
     async def _reset(self, args: Args) -> Answer:
         hard = argument(args, "type", str, "Immediate") == "Immediate"
@@ -116,7 +116,7 @@ class Commands16:
             profile |= _profile(2 * evse, DEFAULT_PROFILE, "Relative")
         else:
             profile |= _profile(2 * evse + 1, TX_PROFILE, "Relative")
-            profile["transactionId"] = int(session.transaction_id)
+            profile["transactionId"] = _transaction(session)
         answer = await ask(self._call, "SetChargingProfile", {"connectorId": evse, "csChargingProfiles": profile})
         if answer.ok:
             self._state.limit(evse, profile["chargingProfilePurpose"], limit if unit == "A" else None)
@@ -130,6 +130,14 @@ class Commands16:
             for purpose in (TX_PROFILE, DEFAULT_PROFILE):
                 self._state.limit(evse, purpose, None)
         return answer
+
+
+def _transaction(session: Session) -> int:
+    """Raises BadArgument: it began when the station spoke OCPP 2.x, whose ids are text."""
+    try:
+        return int(session.transaction_id)
+    except ValueError:
+        raise BadArgument(f"transaction {session.transaction_id!r} is none of OCPP 1.6") from None
 
 
 def one_decimal(limit: float) -> float:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from evcore.chargers.ocpp_station import Call, ChargerState
+from evcore.chargers.ocpp_station import Call, ChargerState, shown
 from evcore.chargers.ocpp_v2_commands import Commands2
 from evcore.errors import CallError
 from evcore.model import Answer, Authorization, Command, Connector, SessionRecord, rfc3339
@@ -111,7 +111,7 @@ class Dialect2:
         return {}
 
     def _data_transfer(self, called: Called) -> Payload:
-        self.state.event("data_transfer", text=called.payload["vendorId"], data=_plain(called.payload))
+        self.state.event("data_transfer", text=called.payload["vendorId"], data=shown(called))
         return {"status": "UnknownVendorId"}
 
     def _notify_event(self, called: Called) -> Payload:
@@ -125,7 +125,7 @@ class Dialect2:
                 evse=evse,
                 severity="warning" if alert else "info",
                 text=f"{component['name']}.{variable['name']} = {told['actualValue']}",
-                data=_plain(told),
+                data=shown(called, told),
                 time_ns=self.state.time_of(told["timestamp"]),
             )
         return {}
@@ -133,7 +133,7 @@ class Dialect2:
     def _security(self, called: Called) -> Payload:
         told = called.payload
         when = self.state.time_of(told.get("timestamp"))
-        self.state.event("security.event", severity="warning", text=told["type"], data=told, time_ns=when)
+        self.state.event("security.event", severity="warning", text=told["type"], data=shown(called), time_ns=when)
         return {}
 
     def _read(self, meter_values: Any, evse: int, connector: int) -> Reading:
@@ -152,20 +152,11 @@ def _token_info(verdict: Authorization) -> Mapping[str, Any]:
     return info
 
 
-def _plain(value: Any) -> Any:
-    """JSON values only: a Decimal becomes the number it stands for."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float)) else float(value)
-
-
 def _told(kind: str) -> Callable[[Dialect2, Called], Payload]:
     """A handler that only makes an event of what it is told."""
 
     def handler(self: Dialect2, called: Called) -> Payload:
-        self.state.event(kind, text=str(called.payload.get("status", "")), data=_plain(called.payload))
+        self.state.event(kind, text=str(called.payload.get("status", "")), data=shown(called))
         return {}
 
     return handler

@@ -38,14 +38,20 @@ class Called:
         """The payload's bytes as received."""
         return self.data[self.span[0] : self.span[1]]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return self.span[1] - self.span[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """The peer's SEND (2.1): never answered."""
+    """The peer's SEND (2.1): never answered. size: bytes of the message."""
 
     id: str
     action: str
     payload: Any
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ class Session:
             error = CallError(frame.error_code or "", frame.error_description or "", frame.error_details)
             self._answered(frame.id, Outcome.REFUSED, error=error)
         elif frame.type == SEND:
-            self._events.append(Notified(frame.id, frame.action or "", frame.payload))
+            self._events.append(Notified(frame.id, frame.action or "", frame.payload, len(data)))
         else:  # CALLRESULTERROR: our answer did not please; it stands all the same (2.1 Part 4, 4.2.4)
             self._anomaly("result_refused", f"{frame.error_code}: {frame.error_description}"[:200], frame.id)
 

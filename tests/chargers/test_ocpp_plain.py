@@ -1,0 +1,93 @@
+"""What leaves the connector is JSON of a bounded size, whatever a station or a command puts in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import websockets
+
+from evcore.model import Answer, Verb
+
+Start = Callable[..., Awaitable[Any]]
+NOW = "2026-11-23T18:30:00Z"
+DECIMAL = {"vendorId": "v", "value": 1.5}  # the codec keeps the digits of what is called `value`: a Decimal
+
+
+class Bare:
+    """A station by hand: one CALL after the other."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket, self.number = socket, 0
+
+    async def call(self, action: str, payload: Any) -> Any:
+        self.number += 1
+        await self.socket.send(json.dumps([2, str(self.number), action, payload]))
+        return json.loads(await asyncio.wait_for(self.socket.recv(), 8))
+
+    async def answer(self, asked: asyncio.Task[Answer], payload: Any) -> Answer:
+        call = json.loads(await asyncio.wait_for(self.socket.recv(), 8))
+        await self.socket.send(json.dumps([3, call[1], payload]))
+        return await asyncio.wait_for(asked, 8)
+
+
+def dial(site: Any, subprotocol: str) -> Any:
+    return websockets.connect(f"{site.url}/CP1", subprotocols=[subprotocol])  # type: ignore[list-item]
+
+
+async def test_events_and_answers_of_2x_carry_json_values(csms: Start) -> None:
+    site = await csms(registered=["CP1"])
+    async with dial(site, "ocpp2.0.1") as socket:
+        station = Bare(socket)
+        await station.call("SecurityEventNotification", {"type": "x", "timestamp": NOW, "customData": DECIMAL})
+        await station.call("NotifyReport", {"requestId": 1, "generatedAt": NOW, "seqNo": 0, "customData": DECIMAL})
+        asked = asyncio.create_task(site.command(Verb.DATA_TRANSFER, vendor_id="v", data=1))
+        answer = await station.answer(asked, {"status": "Accepted", "data": {"value": 1.25}})
+    [security], [report] = site.events("security.event"), site.events("report")
+    assert json.loads(json.dumps(security.data))["customData"] == DECIMAL
+    assert json.loads(json.dumps(report.data))["customData"] == DECIMAL
+    assert json.loads(json.dumps(answer.data)) == {"status": "Accepted", "data": {"value": 1.25}}
+
+
+@pytest.mark.parametrize("subprotocol", ["ocpp1.6", "ocpp2.0.1"])
+async def test_a_long_message_does_not_wait_in_every_queue(csms: Start, subprotocol: str) -> None:
+    site = await csms(registered=["CP1"])
+    async with dial(site, subprotocol) as socket:
+        station = Bare(socket)
+        for text in ("short", "x" * 100_000):
+            assert (await station.call("DataTransfer", {"vendorId": "v", "data": text}))[0] == 3
+    short, long = site.events("data_transfer")
+    assert short.data == {"vendorId": "v", "data": "short"}
+    assert long.data.keys() == {"bytes"}
+    assert long.data["bytes"] > 100_000
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -float("inf")])
+async def test_a_limit_that_is_no_number_is_refused_before_anyone_is_asked(csms: Start, limit: float) -> None:
+    site = await csms(registered=["CP1"])
+    async with dial(site, "ocpp1.6"):
+        answer = await site.command(Verb.SET_LIMIT, evse=1, limit=limit)
+    assert (answer.status, answer.ok) == ("Error", False)
+    assert "finite" in answer.reason
+
+
+async def test_an_argument_that_json_cannot_say_is_an_error_of_the_command(csms: Start) -> None:
+    site = await csms(registered=["CP1"])
+    async with dial(site, "ocpp1.6"):
+        answer = await site.command(Verb.UNLOCK, evse=2**80)
+    assert (answer.status, answer.reason.startswith("UnlockConnector:")) == ("Error", True)
+
+
+async def test_a_transaction_of_2x_is_not_stopped_in_the_words_of_16(csms: Start) -> None:
+    site = await csms(registered=["CP1"])
+    started = {"eventType": "Started", "timestamp": NOW, "triggerReason": "CablePluggedIn", "seqNo": 0}
+    async with dial(site, "ocpp2.0.1") as socket:
+        await Bare(socket).call(
+            "TransactionEvent", started | {"transactionInfo": {"transactionId": "tx-a"}, "evse": {"id": 1}}
+        )
+    async with dial(site, "ocpp1.6"):
+        answer = await site.command(Verb.STOP, evse=1)
+    assert (answer.status, "tx-a" in answer.reason, "OCPP 1.6" in answer.reason) == ("Error", True, True)
