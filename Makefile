@@ -37,6 +37,7 @@ lint: build
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/stubtest --concise --ignore-unused-allowlist --allowlist .ci/stubtest-allowed evcore.core.can evcore.core.modbus evcore.core.ocpp
 	@$(BIN)/lint-imports
 	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format --dry-run --Werror
 

@@ -23,12 +23,8 @@ static unsigned slow_crc(const uint8_t *data, size_t len) {
     return crc;
 }
 
-/* Is data[0..len) itself the good or the exception reply? Straight from the specification's reply formats. */
-static int is_reply(const uint8_t *data, size_t len, uint8_t unit, const uint8_t *pdu) {
-    if (len < 5 || data[0] != unit) return 0;
-    if (slow_crc(data, len - 2) != (data[len - 2] | (unsigned)data[len - 1] << 8)) return 0;
-    if (data[1] == (pdu[0] | 0x80)) return len == 5 ? 2 : 0;
-    if (data[1] != pdu[0]) return 0;
+/* The content of a good reply, by the specification's reply formats. */
+static int is_content(const uint8_t *data, size_t len, const uint8_t *pdu) {
     const size_t count = (size_t)pdu[3] << 8 | pdu[4];
     if (pdu[0] <= 4 || pdu[0] == 23) {
         const size_t bytes = pdu[0] <= 2 ? (count + 7) / 8 : 2 * count;
@@ -36,6 +32,15 @@ static int is_reply(const uint8_t *data, size_t len, uint8_t unit, const uint8_t
     }
     const size_t echo = pdu[0] == 22 ? 6 : 4;
     return len == 4 + echo && memcmp(data + 2, pdu + 1, echo) == 0;
+}
+
+/* Is data[0..len) itself the good or the exception reply? The CRC last: it takes longest. */
+static int is_reply(const uint8_t *data, size_t len, uint8_t unit, const uint8_t *pdu) {
+    if (len < 5 || data[0] != unit) return 0;
+    const int refused = data[1] == (pdu[0] | 0x80);
+    if (refused ? len != 5 : data[1] != pdu[0] || !is_content(data, len, pdu)) return 0;
+    if (slow_crc(data, len - 2) != (data[len - 2] | (unsigned)data[len - 1] << 8)) return 0;
+    return refused ? 2 : 1;
 }
 
 static int slow_find(const uint8_t *data, size_t len, uint8_t unit, const uint8_t *pdu, size_t *end) {

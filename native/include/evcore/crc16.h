@@ -13,7 +13,7 @@
 /* The CRC of data[0..len). data may be NULL if len is 0. */
 uint16_t ev_crc16(const uint8_t *data, size_t len);
 
-/* Goes on from `crc`, the value after the bytes before; EV_CRC16_INIT to begin. */
+/* Goes on from `crc`, the value after the bytes before; EV_CRC16_INIT to begin. data as for ev_crc16. */
 uint16_t ev_crc16_update(uint16_t crc, const uint8_t *data, size_t len);
 
 /* Choose the variant: NULL or "" for the best that this CPU has, "portable", "pclmul" (x86). false: unknown, or the CPU

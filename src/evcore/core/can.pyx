@@ -4,6 +4,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.dict cimport PyDict_Copy, PyDict_SetItem
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -75,7 +76,7 @@ _EXACT = 1 << 53  # every smaller integer is a double
 cdef class MessagePlan:
     """A CAN message, compiled: where its signals lie and what their values mean.
 
-    name: for errors. length: bytes of a whole payload. signals: dicts, a multiplexer before what it selects, with
+    name: for errors. length: bytes of a whole payload, 0..4096. signals: dicts, a multiplexer before what it selects, with
     name, start (DBC start bit), bits (1..64), big_endian, kind ("unsigned", "signed", "float"), factor, offset
     (int or float), choices (dict raw int -> object, or None), selector (index of the multiplexer, or None), values
     (its values that select this signal: ascending (low, high) pairs), known (of a multiplexer: all values that
@@ -94,8 +95,11 @@ cdef class MessagePlan:
     cdef ev_can_plan _plan
     cdef int32_t _unfit  # the first signal that the message has no room for, or -1
 
-    def __cinit__(self, str name, uint32_t length, signals):
-        signals = list(signals)
+    def __cinit__(self, str name not None, length, signals):
+        length = PyNumber_Index(length)
+        if not 0 <= length <= EV_CAN_BYTES_MAX:
+            raise ValueError(f"{name}: expected a length of 0..{EV_CAN_BYTES_MAX}, got {length}")
+        signals = [dict(spec) for spec in signals]  # read more than once: they must not change meanwhile
         cdef uint32_t count = <uint32_t>len(signals)
         ranges = []
         self.name = name
@@ -105,12 +109,15 @@ cdef class MessagePlan:
         if self._signals == NULL or self._how == NULL:
             raise MemoryError()
         for i, spec in enumerate(signals):
-            self._compile(<uint32_t>i, length, spec, ranges)
+            try:
+                self._compile(<uint32_t>i, length, spec, ranges)
+            except OverflowError as error:
+                raise ValueError(f"{name}.{spec['name']}: {error}") from None
         self._ranges = <ev_can_range *>PyMem_Calloc(<size_t>len(ranges) + 1, sizeof(ev_can_range))
         if self._ranges == NULL:
             raise MemoryError()
         for i, (low, high) in enumerate(ranges):
-            self._ranges[<size_t>i] = ev_can_range(low, high)
+            self._ranges[<size_t>i] = ev_can_range(low, high)  # both fit: _ranges_of
         self.names = tuple(intern(spec["name"]) for spec in signals)
         self._choices = tuple(spec["choices"] for spec in signals)
         self._factors = tuple(_plain(spec["factor"], spec) for spec in signals)
@@ -120,11 +127,15 @@ cdef class MessagePlan:
 
     cdef _compile(self, uint32_t i, uint32_t length, spec, list ranges):
         cdef ev_can_signal *signal = &self._signals[i]
-        kind = _KINDS[spec["kind"]]
+        kind = _KINDS.get(spec["kind"])
+        if kind is None:
+            raise ValueError(f"{self.name}.{spec['name']}: expected as kind one of {', '.join(_KINDS)}, "
+                             f"got {spec['kind']!r}")
         if kind < 0:
             kind = EV_CAN_FLOAT32 if spec["bits"] == 32 else EV_CAN_FLOAT64
         order = EV_CAN_BIG if spec["big_endian"] else EV_CAN_LITTLE
-        status = ev_can_signal_init(signal, spec["start"], spec["bits"], <ev_can_order>order, <ev_can_kind>kind)
+        start, bits = PyNumber_Index(spec["start"]), PyNumber_Index(spec["bits"])
+        status = ev_can_signal_init(signal, start, bits, <ev_can_order>order, <ev_can_kind>kind)
         if status != EV_CAN_OK:
             limit = "1..64 bits, a float 32 or 64" if status == EV_CAN_BAD_BITS else f"{EV_CAN_BYTES_MAX} bytes"
             raise ValueError(f"{self.name}.{spec['name']}: expected at most {limit}, "
@@ -133,17 +144,20 @@ cdef class MessagePlan:
         if selector is not None:
             if not 0 <= selector < i:
                 raise ValueError(f"{self.name}.{spec['name']}: expected its multiplexer before it, got {selector}")
-            signal.selector = selector
-            signal.ranges, signal.range_count = <uint32_t>len(ranges), <uint32_t>len(spec["values"])
-            ranges.extend(spec["values"])
+            signal.selector = PyNumber_Index(selector)
+            values = _ranges_of(spec["values"])
+            signal.ranges, signal.range_count = <uint32_t>len(ranges), <uint32_t>len(values)
+            ranges += values
         if known is not None:
-            signal.known, signal.known_count = <uint32_t>len(ranges), <uint32_t>len(known)
-            ranges.extend(known)
+            values = _ranges_of(known)
+            signal.known, signal.known_count = <uint32_t>len(ranges), <uint32_t>len(values)
+            ranges += values
         signal.factor, signal.offset = float(spec["factor"]), float(spec["offset"])
         if self._unfit < 0 and signal.need > length:
             self._unfit = <int32_t>i
         self._how[i] = _how(spec["factor"], spec["offset"], spec["bits"], kind >= EV_CAN_FLOAT32)
         if spec["choices"] is not None:
+            spec["choices"] = dict(spec["choices"])
             self._how[i] |= NAMED
 
     def __dealloc__(self):
@@ -265,7 +279,10 @@ cdef class Decoders:
     cdef readonly str name
     cdef dict _plans
 
-    def __init__(self, dict plans, str name):
+    def __cinit__(self, *_, **__):
+        self._plans = {}
+
+    def __init__(self, dict plans not None, str name not None):
         self._plans, self.name = plans, name
 
     def decode(self, frame_id, data, *, bint choices=True, bint scaling=True, bint allow_truncated=False):
@@ -277,11 +294,24 @@ cdef class Decoders:
         Raises FrameError (no such message), PayloadError (too short; a multiplexer value that selects nothing).
         """
         cdef PyObject *found = PyDict_GetItemWithError(self._plans, frame_id)
+        cdef object plan
         if found == NULL:
+            PyNumber_Index(frame_id)
             raise FrameError("id", f"no message 0x{frame_id:X} in {self.name or 'the database'}", where="identifier")
-        if type(<object>found) is MessagePlan:
-            return (<MessagePlan>found).decode(data, choices, scaling, allow_truncated)
-        return (<object>found)(data, choices, scaling, allow_truncated)
+        plan = <object>found  # held: what `data` runs to give its bytes may take the plan out of the dict
+        if type(plan) is MessagePlan:
+            return (<MessagePlan>plan).decode(data, choices, scaling, allow_truncated)
+        return plan(data, choices, scaling, allow_truncated)
+
+
+cdef list _ranges_of(pairs):
+    """The (low, high) pairs as a list of what they promise to be. Raises OverflowError: beyond int64."""
+    cdef int64_t first, last
+    checked = []
+    for low, high in pairs:
+        first, last = PyNumber_Index(low), PyNumber_Index(high)
+        checked.append((first, last))
+    return checked
 
 
 cdef uint8_t _how(factor, offset, bits, bint is_float) except 255:

@@ -11,7 +11,9 @@ from cpython.float cimport PyFloat_FromDouble
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromLong, PyLong_FromLongLong, PyLong_FromUnsignedLongLong
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF
+from libc.math cimport isfinite
 from libc.stdint cimport uint8_t, uint16_t
 
 from evcore.errors import FrameError, InvalidReply, ModbusException
@@ -21,9 +23,11 @@ from evcore.errors import FrameError, InvalidReply, ModbusException
 cdef tuple REASONS = ("", "", "", "length", "crc", "unit", "function", "count", "echo", "transaction", "protocol")
 
 
-def use_cpu(str variant=""):
+def use_cpu(str variant not None=""):
     """Choose the variant of the CRC: "" for the best that this CPU has, or one by name; False if there is none of it."""
-    return ev_crc16_use(variant.encode())
+    if "\0" in variant:
+        return False
+    return ev_crc16_use(variant.encode("utf-8", "replace"))  # the environment may hold what is no UTF-8
 
 
 def cpu():
@@ -34,6 +38,14 @@ def cpu():
 # Another part's variant may be forced by a name that means nothing here.
 if not use_cpu(os.environ.get("EVCORE_CPU", "")):
     use_cpu()
+
+
+cdef int within(str name, value, int low, int high) except -1:
+    """An int of low..high. What has a fraction is a TypeError: C would cut it off without a word."""
+    number = PyNumber_Index(value)
+    if not low <= number <= high:
+        raise ValueError(f"{name}: expected {low}..{high}, got {number}")
+    return number
 
 
 def crc16(data):
@@ -64,12 +76,13 @@ cdef class Request:
     cdef readonly bytes pdu
     cdef readonly int unit, function, address
 
-    def __init__(self, int unit, bytes pdu not None):
-        if not 0 <= unit <= 255:
-            raise ValueError(f"unit: expected 0..255, got {unit}")
-        if not ev_modbus_want_of(<const uint8_t *>PyBytes_AS_STRING(pdu), <size_t>len(pdu), unit, &self.want):
-            raise ValueError(f"pdu: expected a request of function 1-6, 15, 16, 22 or 23 within its limits, got {pdu.hex(' ')}")
-        self.unit, self.pdu, self.function = unit, pdu, pdu[0]
+    def __init__(self, unit, bytes pdu not None):
+        cdef int number = within("unit", unit, 0, 255)
+        if not ev_modbus_want_of(<const uint8_t *>PyBytes_AS_STRING(pdu), <size_t>len(pdu), <uint8_t>number,
+                                 &self.want):
+            raise ValueError("pdu: expected a request of function 1-6, 15, 16, 22 or 23 within its limits, "
+                             f"got {pdu[:EV_MODBUS_PDU_MAX].hex(' ')}")
+        self.unit, self.pdu, self.function = number, pdu, pdu[0]
         self.address = pdu[1] << 8 | pdu[2]
 
     @property
@@ -87,10 +100,11 @@ cdef class Request:
                                                <size_t>len(self.pdu))
         return PyBytes_FromStringAndSize(<char *>out, <Py_ssize_t>size)
 
-    def to_tcp(self, uint16_t transaction_id):
-        """The frame for TCP."""
+    def to_tcp(self, transaction_id):
+        """The frame for TCP. Raises ValueError (transaction_id: 0..65535)."""
+        cdef int transaction = within("transaction_id", transaction_id, 0, 65535)
         cdef uint8_t out[260]
-        cdef size_t size = ev_modbus_tcp_frame(out, transaction_id, <uint8_t>self.unit,
+        cdef size_t size = ev_modbus_tcp_frame(out, <uint16_t>transaction, <uint8_t>self.unit,
                                                <const uint8_t *>PyBytes_AS_STRING(self.pdu), <size_t>len(self.pdu))
         return PyBytes_FromStringAndSize(<char *>out, <Py_ssize_t>size)
 
@@ -101,9 +115,9 @@ cdef class Request:
         """
         return self.payload(adu, -1)
 
-    def check_tcp(self, adu, uint16_t transaction_id):
+    def check_tcp(self, adu, transaction_id):
         """As `check`, of a TCP frame."""
-        return self.payload(adu, transaction_id)
+        return self.payload(adu, within("transaction_id", transaction_id, 0, 65535))
 
     def find(self, data, bint last=False):
         """Look for the reply in what came from a serial line, past garbage.
@@ -163,18 +177,14 @@ cdef class ReadRequest(Request):
 
     cdef readonly int count
 
-    def __init__(self, int unit, int function, int address, int count):
+    def __init__(self, unit, function, address, count):
         cdef uint8_t pdu[5]
-        most = 2000 if function <= 2 else 125
-        if not 1 <= function <= 4:
-            raise ValueError(f"function: expected 1..4, got {function}")
-        if not 0 <= address <= 65535:
-            raise ValueError(f"address: expected 0..65535, got {address}")
-        if not 1 <= count <= min(most, 65536 - address):
-            raise ValueError(f"count: expected 1..{min(most, 65536 - address)}, got {count}")
-        ev_modbus_pdu_short(pdu, <uint8_t>function, <uint16_t>address, <uint16_t>count)
+        cdef int code = within("function", function, 1, 4)
+        cdef int first = within("address", address, 0, 65535)
+        cdef int number = within("count", count, 1, min(2000 if code <= 2 else 125, 65536 - first))
+        ev_modbus_pdu_short(pdu, <uint8_t>code, <uint16_t>first, <uint16_t>number)
         super().__init__(unit, pdu[:5])
-        self.count = count
+        self.count = number
 
     def __repr__(self):
         return f"ReadRequest({self.unit}, {self.function}, {self.address}, {self.count})"
@@ -183,25 +193,25 @@ cdef class ReadRequest(Request):
         """The registers of an RTU reply (functions 3, 4), a list of `count` ints."""
         return self.read(adu, -1, None)
 
-    def registers_tcp(self, adu, uint16_t transaction_id):
+    def registers_tcp(self, adu, transaction_id):
         """As `registers`, of a TCP reply."""
-        return self.read(adu, transaction_id, None)
+        return self.read(adu, within("transaction_id", transaction_id, 0, 65535), None)
 
     def values(self, adu, Layout layout not None):
         """The values of an RTU reply (functions 3, 4), as `Layout.decode` makes them."""
         return self.read(adu, -1, layout)
 
-    def values_tcp(self, adu, uint16_t transaction_id, Layout layout not None):
+    def values_tcp(self, adu, transaction_id, Layout layout not None):
         """As `values`, of a TCP reply."""
-        return self.read(adu, transaction_id, layout)
+        return self.read(adu, within("transaction_id", transaction_id, 0, 65535), layout)
 
     def bits(self, adu):
         """The coils or inputs of an RTU reply (functions 1, 2), a list of `count` bools."""
         return unpack_bits(self.payload(adu, -1), self.count)
 
-    def bits_tcp(self, adu, uint16_t transaction_id):
+    def bits_tcp(self, adu, transaction_id):
         """As `bits`, of a TCP reply."""
-        return unpack_bits(self.payload(adu, transaction_id), self.count)
+        return unpack_bits(self.payload(adu, within("transaction_id", transaction_id, 0, 65535)), self.count)
 
     cdef list read(self, adu, int transaction, Layout layout):
         cdef ev_modbus_reply reply
@@ -229,40 +239,38 @@ cdef class WriteRequest(Request):
 
     cdef readonly int count
 
-    def __init__(self, int unit, int function, int address, values):
+    def __init__(self, unit, function, address, values):
         cdef uint8_t pdu[253]
         cdef uint16_t numbers[1968]
-        cdef list wanted = list(values)
-        cdef size_t size
-        most = {5: 1, 6: 1, 15: 1968, 16: 123}.get(function)
-        if most is None:
+        cdef int code = PyNumber_Index(function) if function in (5, 6, 15, 16) else 0
+        cdef int first = within("address", address, 0, 65535)
+        cdef tuple wanted = tuple(values)
+        cdef size_t size, count = <size_t>len(wanted)
+        if code == 0:
             raise ValueError(f"function: expected 5, 6, 15 or 16, got {function}")
-        if not 0 <= address <= 65535:
-            raise ValueError(f"address: expected 0..65535, got {address}")
-        if not 1 <= len(wanted) <= min(most, 65536 - address):
-            raise ValueError(f"values: expected 1..{min(most, 65536 - address)}, got {len(wanted)}")
-        largest = 1 if function in (5, 15) else 65535
+        most = min({5: 1, 6: 1, 15: 1968, 16: 123}[code], 65536 - first)
+        if not 1 <= count <= most:
+            raise ValueError(f"values: expected 1..{most} of them, got {count}")
+        largest = 1 if code in (5, 15) else 65535
         for i, value in enumerate(wanted):
-            if not 0 <= value <= largest:
-                raise ValueError(f"values: expected 0..{largest}, got {value!r}")
-            numbers[<Py_ssize_t>i] = value
-        if function == 15:
-            size = ev_modbus_pdu_coils(pdu, <uint16_t>address, numbers, <size_t>len(wanted))
-        elif function == 16:
-            size = ev_modbus_pdu_registers(pdu, <uint16_t>address, numbers, <size_t>len(wanted))
+            numbers[<Py_ssize_t>i] = <uint16_t>within("values", value, 0, largest)
+        if code == 15:
+            size = ev_modbus_pdu_coils(pdu, <uint16_t>first, numbers, count)
+        elif code == 16:
+            size = ev_modbus_pdu_registers(pdu, <uint16_t>first, numbers, count)
         else:  # 6.5: on is 0xFF00
-            first = 0xFF00 * numbers[0] if function == 5 else numbers[0]
-            size = ev_modbus_pdu_short(pdu, <uint8_t>function, <uint16_t>address, <uint16_t>first)
+            word = 0xFF00 * numbers[0] if code == 5 else numbers[0]
+            size = ev_modbus_pdu_short(pdu, <uint8_t>code, <uint16_t>first, <uint16_t>word)
         super().__init__(unit, pdu[:size])
-        self.count = <int>len(wanted)
+        self.count = <int>count
 
     def confirm(self, adu):
         """Return None if `adu` is the RTU reply that confirms this very write; else raise as `check` does."""
         self.payload(adu, -1)
 
-    def confirm_tcp(self, adu, uint16_t transaction_id):
+    def confirm_tcp(self, adu, transaction_id):
         """As `confirm`, of a TCP reply."""
-        self.payload(adu, transaction_id)
+        self.payload(adu, within("transaction_id", transaction_id, 0, 65535))
 
 
 def tcp_size(data):

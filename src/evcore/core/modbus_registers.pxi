@@ -35,16 +35,17 @@ def unpack_registers(data):
         PyBuffer_Release(&view)
 
 
-def unpack_bits(data, Py_ssize_t count):
+def unpack_bits(data, count):
     """The first `count` coils or inputs of a reply's data bytes, lowest bit first (V1.1b3, 6.1), to a list of bool.
 
     Raises ValueError (data shorter than count bits)."""
+    number = PyNumber_Index(count)
     cdef Py_buffer view
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
-        if not 0 <= count <= 8 * view.len:
-            raise ValueError(f"count: expected 0..{8 * view.len}, got {count}")
-        return bits_from(<const uint8_t *>view.buf, <size_t>count)
+        if not 0 <= number <= 8 * <object>view.len:  # as Python ints: in C it is too much for 32 bits
+            raise ValueError(f"count: expected 0..{8 * <object>view.len}, got {number}")
+        return bits_from(<const uint8_t *>view.buf, number)
     finally:
         PyBuffer_Release(&view)
 
@@ -72,7 +73,7 @@ cdef class Layout:
     """Points compiled for `decode`. Raises ValueError (which point, what is wrong)."""
 
     cdef ev_modbus_point *points
-    cdef ev_modbus_value *scratch
+    cdef ev_modbus_value *scratch  # shared by all calls: see `values`
     cdef Py_ssize_t count
     cdef readonly int registers
     """Registers that a block must have for this layout."""
@@ -118,6 +119,8 @@ cdef class Layout:
         cdef Py_ssize_t i
         if not ev_modbus_decode(data, size, self.points, <size_t>self.count, self.scratch):
             raise ValueError(f"registers: expected {self.registers}, got {size // 2}")
+        # From here to the last value no other code may run, as it might use this layout too: int, float and str only,
+        # which never start a garbage collection, and the GIL is held.
         for i in range(self.count):
             raw = &self.scratch[i]
             if raw.kind == EV_MODBUS_REAL:
@@ -149,31 +152,38 @@ cdef int compile_point(point, ev_modbus_point *out) except -1:
     if point.order not in ORDERS:
         raise ValueError(f"order: expected one of {', '.join(ORDERS)}, got {point.order!r}")
     kind = TYPES.index(point.type)
-    words = WORDS[kind] or point.length
-    if not 1 <= words <= 125:
-        raise ValueError(f"length: expected 1..125, got {words}")
-    if not 0 <= point.offset <= 65536 - words:
-        raise ValueError(f"offset: expected 0..{65536 - words}, got {point.offset}")
-    out.type, out.words, out.offset = kind, words, point.offset
+    words = WORDS[kind] or within("length", point.length, 1, 125)
+    out.type, out.words, out.offset = kind, words, within("offset", point.offset, 0, 65536 - words)
     if point.order in ("CDAB", "DCBA"):
         out.flags |= EV_MODBUS_WORDS_LITTLE
     if point.order in ("BADC", "DCBA"):
         out.flags |= EV_MODBUS_BYTES_LITTLE
     if point.type == "bits":
-        if not (0 <= point.bit <= 15 and 1 <= point.length <= 16 - point.bit):
-            raise ValueError(f"bit, length: expected a field within 16 bits, got {point.bit}, {point.length}")
-        out.bit, out.width = point.bit, point.length
+        out.bit = within("bit", point.bit, 0, 15)
+        out.width = within("length", point.length, 1, 16 - out.bit)
     if point.missing is not None and point.type != "string":
         limit = 1 << (16 * words)
-        if not -(limit // 2) <= point.missing < limit:
-            raise ValueError(f"missing: expected an integer of {16 * words} bits, got {point.missing}")
-        out.missing = point.missing % limit
+        missing = PyNumber_Index(point.missing)
+        if not -(limit // 2) <= missing < limit:
+            raise ValueError(f"missing: expected an integer of {16 * words} bits, got {missing}")
+        out.missing = missing % limit
         out.flags |= EV_MODBUS_MISSING
-    scale = Fraction(str(point.scale))
-    if scale != 1 or point.add:
+    scale = fraction_of(str(point.scale))
+    out.add = point.add
+    if not isfinite(out.add):
+        raise ValueError(f"add: expected a number, got {point.add}")
+    if scale != 1 or out.add != 0:
         out.flags |= EV_MODBUS_SCALED
-        out.multiply, out.divide, out.add = scale.numerator, scale.denominator, point.add
+        out.multiply, out.divide = scale.numerator, scale.denominator
     return 0
+
+
+cdef object fraction_of(str text):
+    """The fraction that `text` stands for. An exponent of millions is refused: its power of ten would fill memory."""
+    exponent = text.lower().partition("e")[2].strip().lstrip("+-").lstrip("0")
+    if len(text) > 400 or len(exponent) > 3:
+        raise ValueError(f"scale: expected a number that a double can hold, got {text[:40]}")
+    return Fraction(text)
 
 
 def decode_registers(data, Layout layout not None):

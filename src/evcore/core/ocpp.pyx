@@ -121,7 +121,7 @@ def scan(data, size_t max_size=65536, unsigned max_depth=32, unsigned types=0b11
         try:
             data = (<str>data).encode()
         except UnicodeEncodeError as error:
-            raise FrameError("utf8", "half a surrogate pair", where=error.start) from None
+            raise FrameError("utf8", "half a surrogate pair", where=len((<str>data)[:error.start].encode())) from None
     rules.max_size, rules.max_depth, rules.types = max_size, max_depth, types
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
