@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from evcore.backends.psp import GenericProvider
+from evcore.errors import ConfigError
 from evcore.gateway import wiring
 from evcore.gateway.config import Config
 from evcore.gateway.history import History
@@ -102,7 +103,9 @@ class Gateway:
         brokers = [broker.name for broker in self.config.mqtt]
         desk = None
         if providers:
-            desk = PaymentDesk(store, self.hub, providers, price=price or (lambda session: None), destinations=brokers)
+            if price is None:
+                raise ConfigError(self.config.file, "tariff", "a tariff, since payments are taken by it", "none")
+            desk = PaymentDesk(store, self.hub, providers, price=price, currency=price.currency, destinations=brokers)
         tokens, history = Tokens(store), History(store)
         ledger = StoreLedger(
             store,

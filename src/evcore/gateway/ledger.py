@@ -62,9 +62,9 @@ class StoreLedger:
 
     destinations: the outboxes to be told of sessions: session.started, session.updated (at most one per `update_s`
     and session; the newest replaces one that still waits), session.ended, session.conflict, with `wire(session)` as
-    body. tokens: who may charge. more_tokens: asked, with the station, for a token that `tokens` does not know; None
-    from all: Invalid. price: what a session costs. curve_s: values other than registers are kept once in this time;
-    none while less than `spare_bytes` are free on the disk.
+    body. tokens: who may charge. more_tokens: asked, with the station and the session that it began (None where none),
+    for a token that `tokens` does not know; None from all: Invalid. price: what a session costs. curve_s: values other
+    than registers are kept once in this time; none while less than `spare_bytes` are free on the disk.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class StoreLedger:
         hooks: Sequence[SessionHook] = (),
         destinations: Sequence[str] = (),
         tokens: Tokens | None = None,
-        more_tokens: Sequence[Callable[[str, str], Awaitable[Authorization | None]]] = (),
+        more_tokens: Sequence[Callable[[str, str, str | None], Awaitable[Authorization | None]]] = (),
         price: Price | None = None,
         update_s: float = 60.0,
         curve_s: float = 60.0,
@@ -89,10 +89,13 @@ class StoreLedger:
 
     async def authorize(self, station: str, token: str) -> Authorization:
         """See `ports.Ledger.authorize`."""
+        return await self._verdict(station, token, None)
+
+    async def _verdict(self, station: str, token: str, session: str | None) -> Authorization:
         verdict = await self.tokens.authorize(token)
         if verdict.status == "Invalid":
             for ask in self._more_tokens:
-                verdict = await ask(station, token) or verdict
+                verdict = await ask(station, token, session) or verdict
         return verdict
 
     async def record(self, record: SessionRecord) -> Recorded:
@@ -108,7 +111,8 @@ class StoreLedger:
             return self._commit(conn, record)
 
         session, duplicate = await self._store.write(commit, wakes=outbox.SIGNAL)
-        verdict = await self.authorize(record.station, record.token or session.token or "")
+        began = session.id if record.kind != "end" else None
+        verdict = await self._verdict(record.station, record.token or session.token or "", began)
         return Recorded(session, verdict, duplicate)
 
     async def conflicts(self, limit: int = 100) -> list[Conflict]:

@@ -66,6 +66,7 @@ TRANSITIONS: dict[tuple[PaymentState, PaymentEvent], PaymentState] = {
     ("voided", _E.SESSION_ENDED): "review",
     ("failed", _E.SESSION_ENDED): "review",
     # The driver paid on the provider's page after we had given up waiting.
+    ("voided", _E.AUTHORISED): "voiding",
     ("failed", _E.AUTHORISED): "voiding",
 }
 

@@ -22,11 +22,15 @@ from evcore.gateway import outbox
 from evcore.gateway import payment_store as rows
 from evcore.gateway.payment import FINAL, PaymentEvent, retry_ns, step, to_capture
 from evcore.gateway.payment_hook import PaymentHook
+from evcore.gateway.payment_watch import PaymentWatch
 from evcore.gateway.store import Store
-from evcore.model import Answer, Authorization, Command, Event, Payment, PaymentState, Session, Verb
-from evcore.ports import Hub, PaymentOrder, Subscription
+from evcore.model import Authorization, Command, Event, Payment, PaymentState, Session, Verb
+from evcore.ports import Hub, PaymentOrder
 
 SECOND = 1_000_000_000
+AT_ONCE = 64  # steps under way; a station or provider that does not answer holds up its own payments only
+ASK_NS = 15 * SECOND  # between two looks at what the provider says of an order: its webhook may be lost
+_WEBHOOKS_NS = 7 * 86_400 * SECOND  # how long their ids are remembered; older ones fail by their timestamp anyway
 _PROVIDER_EVENTS = {
     "authorised": PaymentEvent.AUTHORISED,
     "failed": PaymentEvent.DECLINED,
@@ -52,6 +56,7 @@ def new_token() -> str:
 
 class PaymentDesk:
     """providers: by name. price: what a session costs so far, minor units and currency, None where no tariff applies.
+    currency: the tariff's, no order in another is taken; None: any.
 
     start_timeout_s: from the authorisation to the session, then the hold is let go. order_timeout_s: from the order to
     the authorisation. destinations: the outboxes that are told of every state. attempts: of a capture or void before a
@@ -65,21 +70,22 @@ class PaymentDesk:
         providers: Mapping[str, Provider],
         *,
         price: Callable[[Session], tuple[int, str] | None],
+        currency: str | None = None,
         destinations: Sequence[str] = (),
         start_timeout_s: float = 180.0,
         order_timeout_s: float = 900.0,
         attempts: int = 20,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._store, self._hub, self._providers, self._price = store, hub, providers, price
+        self._store, self._hub, self._providers, self._currency = store, hub, providers, currency
         self._start_ns, self._order_ns = int(start_timeout_s * SECOND), int(order_timeout_s * SECOND)
         self._attempts, self._clock, self._destinations = attempts, clock, destinations
         self._due = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._sent: set[str] = set()  # payments whose start command the station has accepted since this process began
-        self._stopped: set[str] = set()  # sessions that were told to stop at their limit
         self._ordering: dict[str, asyncio.Lock] = {}
         self.hook = PaymentHook(self._wake, clock, destinations)
+        self._watch = PaymentWatch(store, hub, price, self._publish, self._due.set, clock)
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._due.set)
@@ -93,6 +99,8 @@ class PaymentDesk:
             raise RefusedError(
                 f"no payment provider {order.provider!r}, known: {', '.join(sorted(self._providers)) or 'none'}"
             )
+        if self._currency not in (None, order.currency):
+            raise RefusedError(f"currency: expected {self._currency}, that of the tariff, got {order.currency!r}")
         now = self._clock()
         fresh = Payment(
             id=secrets.token_hex(12),
@@ -109,7 +117,9 @@ class PaymentDesk:
         try:
             async with lock:
                 payment = await self._store.write(
-                    lambda conn: rows.create(conn, fresh, key=key, token=new_token(), due_ns=now + self._order_ns)
+                    lambda conn: rows.create(
+                        conn, fresh, key=key, token=new_token(), due_ns=now + min(ASK_NS, self._order_ns)
+                    )
                 )
                 if payment.provider_ref is None and payment.state == "created":
                     payment = await self._authorize(provider, payment)
@@ -156,6 +166,8 @@ class PaymentDesk:
             ref = payment.provider_ref or notice.ref
             # The provider's word may overtake the answer to our capture.
             captured = {"captured": notice.captured or to_capture(payment)} if event is PaymentEvent.CAPTURED else {}
+            if event is PaymentEvent.AUTHORISED and payment.state == "voided" and payment.provider_ref is not None:
+                return "ignored", None  # overtaken: this hold was let go
             after = self._step(conn, replace(payment, provider_ref=ref), event, **captured)
             return ("accepted", after) if after else ("ignored", None)
 
@@ -165,12 +177,15 @@ class PaymentDesk:
             self._due.set()
         return outcome
 
-    async def authorize(self, station: str, token: str) -> Authorization | None:
-        """The verdict on a token that a payment was given, at the station it was given for; None for any other."""
+    async def authorize(self, station: str, token: str, session: str | None = None) -> Authorization | None:
+        """The verdict on a token that a payment was given, at the station it was given for; None for any other.
+        session: that it began; a payment is for one."""
         payment = await self._store.read(lambda conn: rows.by_token(conn, token))
         if payment is None or payment.station != station:
             return None
-        return Authorization("Accepted" if payment.state in ("authorised", "starting", "charging") else "Expired")
+        used = session is not None and payment.session != session
+        valid = payment.state in ("authorised", "starting", "charging") and not used
+        return Authorization("Accepted" if valid else "Expired")
 
     async def get(self, id: str) -> Payment | None:
         return await self._store.read(lambda conn: rows.by_id(conn, id))
@@ -180,76 +195,61 @@ class PaymentDesk:
 
     async def run(self) -> None:
         """Do what is due, for ever. A failing step is tried again later and hurts no other payment."""
-        # A start command may have been lost with the process that sent it: look at those at once.
-        await self._store.write(lambda conn: rows.make_due(conn, "starting", self._clock()))
+        # A start command may have been lost with the process that sent it, a webhook while it was away.
+        await self._store.write(lambda conn: rows.make_due(conn, ("created", "starting"), self._clock()))
         for payment in await self._store.read(rows.open_payments):
             self._hub.publish(payment)
-        sessions = self._hub.subscribe(Session)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch(sessions))
-                group.create_task(self._work())
-        finally:
-            sessions.close()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.run())
+            await self._work(group)
 
-    async def _watch(self, sessions: Subscription) -> None:
-        """Show what the ledger's transaction did to a payment, and stop a session that has used up its amount."""
-        async for session in sessions:
-            if not isinstance(session, Session) or session.payment is None:
-                continue
-            payment = await self.get(session.payment)
-            if payment is None:
-                continue
-            if self._hub.last(payment.key) != payment:
-                self._publish(payment)
-            priced = self._price(session)
-            if session.state == "ended":
-                self._stopped.discard(session.id)
-            elif priced is not None and priced[0] >= payment.amount and session.id not in self._stopped:
-                self._stopped.add(session.id)
-                answer = await self._command(session.station, Verb.STOP, {"session": session.id}, f"limit:{session.id}")
-                if not answer.ok:  # asked again with the next meter value
-                    self._stopped.discard(session.id)
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        busy: dict[str, asyncio.Task[None]] = {}
 
-    async def _work(self) -> None:
+        def done(id: str) -> None:
+            del busy[id]
+            self._due.set()
+
         while True:
             self._due.clear()
             now = self._clock()
-            batch = await self._store.read(lambda conn, now=now: rows.due(conn, now))  # type: ignore[misc]
-            results = await asyncio.gather(*(self._act(*entry) for entry in batch), return_exceptions=True)
-            for (payment, _, _), result in zip(batch, results, strict=True):
-                if isinstance(result, Exception):
-                    await self._failed(
-                        payment.id, f"{type(result).__name__}: {result}", final=isinstance(result, RefusedError)
-                    )
-            if batch:
-                continue
-            wake = await self._store.read(rows.next_due)
-            delay = 3600.0 if wake is None else max(0.0, (wake - self._clock()) / SECOND)
+            batch = await self._store.read(lambda conn, now=now: rows.due(conn, now, 2 * AT_ONCE))  # type: ignore[misc]
+            for payment, token in batch:
+                if payment.id not in busy and len(busy) < AT_ONCE:
+                    task = busy[payment.id] = group.create_task(self._step_of(payment, token))
+                    task.add_done_callback(lambda _, id=payment.id: done(id))  # type: ignore[misc]
+            wake = await self._store.read(lambda conn, now=now: rows.next_due(conn, now))  # type: ignore[misc]
+            delay = 3600.0 if wake is None else min(3600.0, max(0.0, (wake - self._clock()) / SECOND))
             try:
                 async with asyncio.timeout(delay):
                     await self._due.wait()
             except TimeoutError:
-                continue
+                await self._store.write(lambda conn: rows.forget_webhooks(conn, self._clock() - _WEBHOOKS_NS))
 
-    async def _act(self, payment: Payment, token: str, attempts: int) -> None:
+    async def _step_of(self, payment: Payment, token: str) -> None:
+        try:
+            await self._act(payment, token)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again, and is no other payment's
+            await self._failed(payment.id, f"{type(error).__name__}: {error}", final=isinstance(error, RefusedError))
+
+    async def _act(self, payment: Payment, token: str) -> None:
         """The one step that is due. LinkError: later again. RefusedError: never again."""
         state: PaymentState = payment.state
         provider = self._providers.get(payment.provider)
         if provider is None:
             raise LinkError(f"no payment provider {payment.provider!r} is configured")
         if state == "created":
-            await self._apply(payment.id, PaymentEvent.EXPIRED, error="nobody paid in time")
+            await self._ask(provider, payment)
         elif state == "authorised":
             started = await self._apply(payment.id, PaymentEvent.START_SENT)
             if started is not None:
-                await self._start(started, token)
+                await self._start(started, token, first=True)
         elif state == "starting":
             late = self._clock() >= payment.updated_ns + self._start_ns
             if late:
                 await self._apply(payment.id, PaymentEvent.EXPIRED, error="no session started in time")
             else:
-                await self._start(payment, token)
+                await self._start(payment, token, first=False)
         elif state == "ended":
             await self._apply(payment.id, PaymentEvent.CAPTURE_SENT)
         elif state == "capturing":
@@ -257,19 +257,42 @@ class PaymentDesk:
         elif state == "voiding":
             await self._void(provider, payment)
 
-    async def _start(self, payment: Payment, token: str) -> None:
+    async def _ask(self, provider: Provider, payment: Payment) -> None:
+        """An order that nobody has paid yet, as far as we were told."""
+        late = self._clock() >= payment.created_ns + self._order_ns
+        if payment.provider_ref is not None:
+            try:
+                status = (await provider.get(payment.provider_ref)).status
+            except (LinkError, RefusedError):
+                status = "pending"
+            if status in ("authorised", "failed", "voided"):
+                await self._apply(payment.id, _PROVIDER_EVENTS[status])
+                return
+        if late:
+            await self._apply(payment.id, PaymentEvent.EXPIRED, error="nobody paid in time")
+        else:
+            await self._reschedule(payment, self._due_after(payment) or 0)
+
+    async def _start(self, payment: Payment, token: str, *, first: bool) -> None:
+        """first: no earlier command can have reached the station."""
+        last_ns = payment.updated_ns + self._start_ns
         if payment.id in self._sent:
-            return await self._reschedule(payment, payment.updated_ns + self._start_ns)
+            return await self._reschedule(payment, last_ns)
         arguments = {"evse": payment.evse, "token": token}
-        answer = await self._command(payment.station, Verb.START, arguments, f"pay:{payment.id}:{self._clock()}")
+        id = f"pay:{payment.id}:{self._clock()}"
+        answer = await self._hub.command(Command(payment.station, Verb.START, arguments, id))
+        reason = f"the station answered {answer.status}{': ' if answer.reason else ''}{answer.reason}"
         if answer.ok:
             self._sent.add(payment.id)
-            await self._reschedule(payment, payment.updated_ns + self._start_ns)
+            await self._reschedule(payment, last_ns)
         elif answer.status in ("Offline", "Timeout", "Error"):
-            await self._reschedule(payment, min(self._clock() + 5 * SECOND, payment.updated_ns + self._start_ns))
-        else:
-            reason = f"the station answered {answer.status}{': ' if answer.reason else ''}{answer.reason}"
+            await self._reschedule(payment, min(self._clock() + 5 * SECOND, last_ns))
+        elif first:
             await self._apply(payment.id, PaymentEvent.START_REFUSED, error=reason)
+        else:
+            # It may refuse because it charges already, by an earlier command: its record of that may be on the way.
+            self._sent.add(payment.id)
+            await self._reschedule(payment, last_ns, error=reason)
 
     async def _capture(self, provider: Provider, payment: Payment) -> None:
         amount = to_capture(payment)
@@ -292,9 +315,6 @@ class PaymentDesk:
                 if hold.status not in ("voided", "failed"):
                     raise
         await self._apply(payment.id, PaymentEvent.VOIDED)
-
-    async def _command(self, station: str, verb: Verb, arguments: Mapping[str, object], id: str) -> Answer:
-        return await self._hub.command(Command(station, verb, dict(arguments), id))
 
     async def _apply(self, id: str, event: PaymentEvent, **values: object) -> Payment | None:
         """Commit one step, then show it. None where the table has no such step from where the payment is by now."""
@@ -324,15 +344,15 @@ class PaymentDesk:
         if payment.state in FINAL or payment.state == "charging":
             return None
         if payment.state == "created":
-            return payment.created_ns + self._order_ns
+            return min(self._clock() + ASK_NS, payment.created_ns + self._order_ns)
         # After START_SENT the step that is under way reschedules; a crash before it does is found at the next start.
         return payment.updated_ns + (self._start_ns if payment.state == "starting" else 0)
 
-    async def _reschedule(self, payment: Payment, due_ns: int) -> None:
+    async def _reschedule(self, payment: Payment, due_ns: int, *, error: str | None = None) -> None:
         def act(conn: sqlite3.Connection) -> None:
             current = rows.by_id(conn, payment.id)
             if current is not None and current.state == payment.state:
-                rows.save(conn, current, due_ns=due_ns)
+                rows.save(conn, replace(current, error=error or current.error), due_ns=due_ns)
 
         await self._store.write(act, wakes=outbox.SIGNAL)
 

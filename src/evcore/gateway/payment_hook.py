@@ -29,7 +29,7 @@ class PaymentHook:
         if payment is None or payment.session not in (None, session.id):
             return session
         now = self._clock()
-        after = step(payment, PaymentEvent.SESSION_STARTED, now, session=session.id)
+        after = step(payment, PaymentEvent.SESSION_STARTED, now, session=session.id, error=None)
         if after is None:
             return session
         rows.save(conn, after, due_ns=None)
@@ -38,6 +38,15 @@ class PaymentHook:
         return replace(session, payment=payment.id)
 
     def updated(self, conn: sqlite3.Connection, session: Session) -> Session:
+        """A late record may know better what a session cost that has ended."""
+        payment = rows.by_session(conn, session.id) if session.state == "ended" else None
+        cost = session.cost or 0
+        if payment is None or payment.cost in (None, cost):
+            return session
+        if payment.state == "ended":
+            rows.save(conn, replace(payment, cost=cost), due_ns=self._clock())
+        elif payment.state in ("voiding", "voided"):  # it seemed to be free
+            self.ended(conn, session)
         return session
 
     def ended(self, conn: sqlite3.Connection, session: Session) -> Session:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from evcore.gateway import outbox
-from evcore.model import Payment, wire
+from evcore.model import Payment, PaymentState, wire
 from evcore.ports import KeyReused, PaymentOrder
 
 _NAMES = tuple(field.name for field in fields(Payment))
@@ -63,13 +63,13 @@ def save(conn: sqlite3.Connection, payment: Payment, *, due_ns: int | None, atte
     return payment
 
 
-def due(conn: sqlite3.Connection, now_ns: int, limit: int = 20) -> list[tuple[Payment, str, int]]:
-    """What the desk must look at now: payment, its token, attempts so far."""
+def due(conn: sqlite3.Connection, now_ns: int, limit: int) -> list[tuple[Payment, str]]:
+    """What the desk must look at now: payment and its token."""
     rows = conn.execute(
-        f"SELECT {_COLUMNS}, token, attempts FROM payments WHERE due_ns <= ? ORDER BY due_ns LIMIT ?",  # noqa: S608
+        f"SELECT {_COLUMNS}, token FROM payments WHERE due_ns <= ? ORDER BY due_ns LIMIT ?",  # noqa: S608
         (now_ns, limit),
     )
-    return [(Payment(*row[:-2]), row[-2], row[-1]) for row in rows]
+    return [(Payment(*row[:-1]), row[-1]) for row in rows]
 
 
 def attempts(conn: sqlite3.Connection, id: str) -> int:
@@ -77,12 +77,20 @@ def attempts(conn: sqlite3.Connection, id: str) -> int:
     return int(conn.execute("SELECT attempts FROM payments WHERE id = ?", (id,)).fetchone()[0])
 
 
-def make_due(conn: sqlite3.Connection, state: str, now_ns: int) -> None:
-    conn.execute("UPDATE payments SET due_ns = ? WHERE state = ?", (now_ns, state))
+def make_due(conn: sqlite3.Connection, states: Sequence[PaymentState], now_ns: int) -> None:
+    conn.executemany("UPDATE payments SET due_ns = ? WHERE state = ?", [(now_ns, state) for state in states])
 
 
-def next_due(conn: sqlite3.Connection) -> int | None:
-    due_ns: int | None = conn.execute("SELECT min(due_ns) FROM payments WHERE due_ns IS NOT NULL").fetchone()[0]
+def hasten_starts(conn: sqlite3.Connection, station: str, due_ns: int) -> None:
+    """Look at the starts of this station at `due_ns`, where that is earlier."""
+    conn.execute(
+        "UPDATE payments SET due_ns = ? WHERE state = 'starting' AND station = ? AND due_ns > ?",
+        (due_ns, station, due_ns),
+    )
+
+
+def next_due(conn: sqlite3.Connection, after_ns: int) -> int | None:
+    due_ns: int | None = conn.execute("SELECT min(due_ns) FROM payments WHERE due_ns > ?", (after_ns,)).fetchone()[0]
     return due_ns
 
 
@@ -113,3 +121,7 @@ def first_time(conn: sqlite3.Connection, provider: str, webhook: str, now_ns: in
     """Remember a webhook; False when it had been acted on before."""
     done = conn.execute("INSERT OR IGNORE INTO psp_webhooks VALUES (?, ?, ?)", (provider, webhook, now_ns))
     return done.rowcount == 1
+
+
+def forget_webhooks(conn: sqlite3.Connection, before_ns: int) -> None:
+    conn.execute("DELETE FROM psp_webhooks WHERE received_ns < ?", (before_ns,))

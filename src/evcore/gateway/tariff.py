@@ -21,7 +21,7 @@ class Tariff:
     def __init__(self, currency: str, *, per_kwh: str = "0", per_session: str = "0", per_hour: str = "0") -> None:
         if len(currency) != 3 or not currency.isascii() or not currency.isupper():
             raise ValueError(f"currency: expected three capital letters of ISO 4217, got {currency!r}")
-        self._currency = currency
+        self.currency = currency
         self._per_kwh = _amount("per_kwh", per_kwh)
         self._per_session = _amount("per_session", per_session)
         self._per_hour = _amount("per_hour", per_hour)
@@ -32,7 +32,7 @@ class Tariff:
         ended = session.started_ns if session.ended_ns is None else session.ended_ns
         time = Decimal(max(0, ended - session.started_ns))
         exact = self._per_session + self._per_kwh * energy / 1000 + self._per_hour * time / (3600 * 10**9)
-        return int(exact.to_integral_value(ROUND_HALF_UP)), self._currency
+        return int(exact.to_integral_value(ROUND_HALF_UP)), self.currency
 
 
 def _amount(name: str, text: str) -> Decimal:
