@@ -165,10 +165,11 @@ class PaymentDesk:
                 return "ignored", None
             ref = payment.provider_ref or notice.ref
             # The provider's word may overtake the answer to our capture.
-            captured = {"captured": notice.captured or to_capture(payment)} if event is PaymentEvent.CAPTURED else {}
+            taken = {"captured": notice.captured or to_capture(payment), "error": None}
+            fields = taken if event is PaymentEvent.CAPTURED and payment.state == "capturing" else {}
             if event is PaymentEvent.AUTHORISED and payment.state == "voided" and payment.provider_ref is not None:
                 return "ignored", None  # overtaken: this hold was let go
-            after = self._step(conn, replace(payment, provider_ref=ref), event, **captured)
+            after = self._step(conn, replace(payment, provider_ref=ref), event, **fields)
             return ("accepted", after) if after else ("ignored", None)
 
         outcome, payment = await self._store.write(act, wakes=outbox.SIGNAL)
@@ -302,9 +303,8 @@ class PaymentDesk:
             hold = await provider.get(payment.provider_ref or "")
             if hold.status != "captured":
                 raise
-        await self._apply(
-            payment.id, PaymentEvent.CAPTURED, captured=amount if hold.captured is None else hold.captured
-        )
+        taken = amount if hold.captured is None else hold.captured
+        await self._apply(payment.id, PaymentEvent.CAPTURED, captured=taken, error=None)
 
     async def _void(self, provider: Provider, payment: Payment) -> None:
         if payment.provider_ref is not None:
