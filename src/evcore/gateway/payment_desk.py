@@ -166,7 +166,7 @@ class PaymentDesk:
             ref = payment.provider_ref or notice.ref
             # The provider's word may overtake the answer to our capture.
             taken = {"captured": notice.captured or to_capture(payment), "error": None}
-            fields = taken if event is PaymentEvent.CAPTURED and payment.state == "capturing" else {}
+            fields = taken if event is PaymentEvent.CAPTURED else {}
             if event is PaymentEvent.AUTHORISED and payment.state == "voided" and payment.provider_ref is not None:
                 return "ignored", None  # overtaken: this hold was let go
             after = self._step(conn, replace(payment, provider_ref=ref), event, **fields)
