@@ -73,7 +73,7 @@ async def test_mobilityhouse_16_boots_charges_and_is_stopped_from_afar(csms: Sta
         meter = v16.call.MeterValues(1, [{"timestamp": NOW, "sampledValue": values}], started.transaction_id)
         await station.call(meter)
         sample = site.hub.last("sample/CP1/1/Energy.Active.Import.Register")
-        assert (sample.value, sample.unit, sample.digits, sample.session) == (1250, "Wh", "1.250", event.session)
+        assert (sample.value, sample.unit, sample.digits, sample.session) == (1250, "Wh", "1250", event.session)
         answer = await site.command(Verb.STOP, session=event.session)
         assert (answer.status, answer.ok) == ("Accepted", True)
         await asyncio.wait_for(station.stopped.wait(), 8)

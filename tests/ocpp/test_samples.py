@@ -32,16 +32,23 @@ def v2(*values: dict[str, Any]) -> Any:
     ("value", "measurand", "number", "unit", "digits"),
     [
         ({"value": "1200"}, "Energy.Active.Import.Register", 1200.0, "Wh", "1200"),
-        ({"value": "1.2340", "unit": "kWh"}, "Energy.Active.Import.Register", 1234.0, "Wh", "1.2340"),
+        ({"value": "1.2340", "unit": "kWh"}, "Energy.Active.Import.Register", 1234.0, "Wh", "1234.0"),
+        (
+            {"value": "1." + "1" * 40, "unit": "kWh"},
+            "Energy.Active.Import.Register",
+            1111.1111111111111,
+            "Wh",
+            "1111." + "1" * 37,
+        ),
         ({"value": "11.04", "unit": "kW", "measurand": "Power.Active.Import"}, "Power.Active.Import", 11040, "W", None),
-        ({"value": "3", "unit": "kvarh", "measurand": "Energy.Reactive.Import.Register"}, None, 3000, "varh", "3"),
+        ({"value": "3", "unit": "kvarh", "measurand": "Energy.Reactive.Import.Register"}, None, 3000, "varh", "3000"),
         ({"value": "230.1", "measurand": "Voltage"}, "Voltage", 230.1, "V", None),
         ({"value": "16", "measurand": "Current.Import", "phase": "L1"}, "Current.Import", 16, "A", None),
         ({"value": "55", "measurand": "SoC", "unit": "Percent"}, "SoC", 55, "Percent", None),
         ({"value": "21", "measurand": "Temperature", "unit": "Celcius"}, "Temperature", 21, "Celsius", None),
         ({"value": "50.0", "measurand": "Frequency"}, "Frequency", 50, "Hertz", None),
         ({"value": "1e3", "measurand": "Power.Active.Import"}, "Power.Active.Import", 1000, "W", None),
-        ({"value": " 7 "}, "Energy.Active.Import.Register", 7, "Wh", " 7 "),
+        ({"value": " 7 "}, "Energy.Active.Import.Register", 7, "Wh", "7"),
     ],
 )
 def test_a_value_of_16_keeps_its_word_and_gets_the_base_unit(
@@ -93,9 +100,9 @@ def test_signed_data_of_16_joins_its_number_or_tells_its_own() -> None:
     plain = {"value": "12.345", "unit": "kWh", "context": "Transaction.End"}
     signed = {"value": OCMF, "format": "SignedData", "context": "Transaction.End"}
     [joined] = v16(plain, signed).samples
-    assert (joined.value, joined.digits, joined.signed) == (12345.0, "12.345", OCMF)
+    assert (joined.value, joined.digits, joined.signed) == (12345.0, "12345", OCMF)
     alone = v16(signed)
-    assert (alone.samples[0].value, alone.samples[0].digits, alone.meter) == (12345.0, "12.3450", "12345.0")
+    assert (alone.samples[0].value, alone.samples[0].digits, alone.meter) == (12345.0, "12345.0", "12345.0")
     unknown = v16(signed | {"value": "c2lnbmVk"}).samples[0]
     assert (unknown.signed, unknown.quality, unknown.digits) == ("c2lnbmVk", "suspect", None)
 
@@ -107,14 +114,14 @@ def test_a_value_of_2_keeps_the_digits_that_json_would_lose() -> None:
     )
     payload = Codec("2.0.1", exact=("value",)).decode(message, names="wire").payload
     reading = read_v2(payload["meterValue"], source="CP1", evse=1, now_ns=NOW)
-    assert [sample.digits for sample in reading.samples] == ["123456789012345.10", "1.50"]
+    assert [sample.digits for sample in reading.samples] == ["123456789012345.10", "1500"]
     assert reading.meter == "1500"
 
 
 def test_the_multiplier_and_the_signed_data_of_2() -> None:
     signed = {"signedMeterData": "AA==", "signingMethod": "", "encodingMethod": "OCMF", "publicKey": ""}
     [sample] = v2({"value": 1.5, "unitOfMeasure": {"unit": "Wh", "multiplier": 3}, "signedMeterValue": signed}).samples
-    assert (sample.value, sample.unit, sample.digits, sample.signed) == (1500.0, "Wh", "1.5", "AA==")
+    assert (sample.value, sample.unit, sample.digits, sample.signed) == (1500.0, "Wh", "1500", "AA==")
 
 
 @given(st.text(max_size=20), st.sampled_from(["kWh", "Wh", None]), st.booleans())

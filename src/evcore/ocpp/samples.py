@@ -83,11 +83,14 @@ def read_v2(
 
 
 def in_wh(digits: str, power: int = 0) -> str | None:
-    """A register's digits in Wh, scaled without rounding; None where they are no number."""
+    """A register's digits in Wh (or another base unit), scaled without rounding; None where they are no number."""
     number = _decimal(digits)
     if number is None:
         return None
-    return digits if power == 0 else format(number.scaleb(power), "f")
+    if power == 0:
+        return digits.strip()
+    sign, parts, exponent = number.as_tuple()
+    return format(Decimal((sign, parts, int(exponent) + power)), "f")  # scaleb would round to 28 digits
 
 
 class _Reader:
@@ -133,7 +136,9 @@ class _Reader:
             value.get("context") or "Sample.Periodic",
             value.get("location") or "Outlet",
             "suspect" if number is None else "good",
-            text if number is not None and (signed is not None or measurand.startswith("Energy.")) else None,
+            in_wh(text, power)
+            if number is not None and (signed is not None or measurand.startswith("Energy."))
+            else None,
             self._session,
             signed,
         )
