@@ -271,11 +271,29 @@ async def connack_and_nothing(reader: asyncio.StreamReader, writer: asyncio.Stre
 async def test_a_broker_that_acknowledges_nothing_is_left(run, hub, until, monkeypatch):
     monkeypatch.setattr("evcore.backends.mqtt_loop._NO_PUBACK_S", 0.2)
     async with serving(connack_and_nothing) as port:
-        await run(backend(port))
+        await run(backend(port), up=False)
         assert (await down(hub, until)).detail == "no PUBACK within 0.2 s"
+
+
+async def test_it_is_online_only_once_commands_are_heard(run, hub, until):
+    """Whoever waits for the retained "online", or for `connected`, may send a command at once."""
+    packets = bytearray()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"\x20\x03\x00\x00\x00")
+        while chunk := await reader.read(1000):
+            packets.extend(chunk)
+
+    async with serving(keep) as port:
+        mqtt = backend(port)
+        await run(mqtt, up=False)
+        await until(lambda: b"online" in packets)
+        assert packets.index(b"/cmd/") < packets.index(b"online")
+        assert not mqtt.connected.is_set()
 
 
 async def test_a_broker_that_answers_no_ping_is_left(run, hub, until):
     async with serving(connack_and_nothing) as port:
-        await run(backend(port, keepalive_s=1))
+        await run(backend(port, keepalive_s=1), up=False)
         assert (await down(hub, until)).detail == "Keep alive timeout"

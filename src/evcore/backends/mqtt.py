@@ -57,7 +57,7 @@ class MqttBackend:
     TCP, TLS and CONNACK. retry_s: shortest and longest pause between attempts; refused_retry_s: the pause after wrong
     credentials. Raises ConfigError.
 
-    connected: set while the broker has us.
+    connected: set while the broker has us and sends us commands.
     """
 
     def __init__(
@@ -172,19 +172,21 @@ class MqttBackend:
         """Until the connection is lost; the reason."""
         connection.on_message = lambda message: self._receive(run, message)
         connection.on_refused = lambda name, reason: self._refused(run.hub, name, reason)
+        connection.on_subscribed = lambda names: self.connected.set() if self.topics.commands in names else None
+        # First, since a broker takes packets in turn: who sees "online" can send commands.
+        connection.subscribe([self.topics.commands], retained=False)
         run.publisher.attach(connection)
         run.publisher.add(Message(self.topics.status, b"online", retain=True))
-        connection.subscribe([self.topics.commands], retained=False)
         if self._sources:
             connection.subscribe(self._sources)
         beside = [asyncio.create_task(run.leftovers.sweep(connection), name=f"{self.name} leftovers")]
         if run.facts is not None:
             beside.append(asyncio.create_task(run.facts.deliver(), name=f"{self.name} facts"))
         self._tell(run.hub, "up", f"{self._options.host}:{self._options.port}, MQTT {connection.version}")
-        self.connected.set()
         try:
             return await connection.wait_lost()
         finally:
+            connection.on_subscribed = lambda names: None
             self.connected.clear()
             run.publisher.detach()
             for task in beside:

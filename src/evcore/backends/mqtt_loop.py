@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,16 +81,17 @@ class _InFlight:
 class Connection:
     """A connection that has had its CONNACK. Made by `connect`; ends by itself or by `close`.
 
-    version: "5" or "3.1.1". receive_maximum: how many QoS 1 messages the broker takes unacknowledged. max_packet: bytes
-    of the longest packet it takes. on_message: gets paho's message. on_refused: a subscription (its filter, the
-    reason). on_room: messages were acknowledged, or the socket took what had been waiting. on_written: all that was
-    published is in the socket's hands.
+    version: "5" or "3.1.1". receive_maximum: how many QoS 1 messages the broker takes unacknowledged. max_packet:
+    bytes of the longest packet it takes. on_message: gets paho's message. on_subscribed: the broker has answered
+    for these filters. on_refused: a subscription (its filter, the reason). on_room: messages were acknowledged, or
+    the socket took what had been waiting. on_written: all that was published is in the socket's hands.
     """
 
     def __init__(self, options: Options, version: Literal["5", "3.1.1"], link: Link) -> None:
         self.version = version
         self.receive_maximum, self.max_packet, self.retains = 65535, 268_435_455, True
         self.on_message: Callable[[MQTTMessage], None] = lambda message: None
+        self.on_subscribed: Callable[[Collection[str]], None] = lambda names: None
         self.on_refused: Callable[[str, str], None] = lambda name, reason: None
         self.on_room: Callable[[], None] = lambda: None
         self.on_written: Callable[[], None] = lambda: None
@@ -167,6 +168,7 @@ class Connection:
             _, mid = self._client.subscribe([(name, qos) for name in names])
         if mid is not None:
             self._subscribing[mid] = names
+        self._client.loop_write()  # paho queues; what is published after this must not overtake it
 
     def unsubscribe(self, name: str) -> None:
         self._client.unsubscribe(name)
@@ -260,7 +262,9 @@ class Connection:
             self.on_room()
 
     def _on_suback(self, mid: int, reasons: list[ReasonCode]) -> None:
-        for name, reason in zip(self._subscribing.pop(mid, ()), reasons, strict=False):
+        names = self._subscribing.pop(mid, [])
+        self.on_subscribed(names)
+        for name, reason in zip(names, reasons, strict=False):
             if reason.is_failure:
                 self.on_refused(name, str(reason))
 
