@@ -86,6 +86,14 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(tmp_path: Path) -> None:
     assert b"\x1b[" not in seen(NO_COLOR="1")
 
 
+def test_a_full_disk_is_a_line_on_stderr_and_exit_code_1() -> None:
+    command = [sys.executable, "-m", "evcore", "check", str(SAMPLE)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr == "error: OSError: [Errno 28] No space left on device\n"
+
+
 def test_the_doctor_reports_as_lines_and_as_json(evcore: Evcore) -> None:
     done = evcore("doctor", "--json")
     findings = json.loads(done.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -125,6 +126,40 @@ def test_the_next_free_port_is_taken_and_none_is_an_error() -> None:
         assert settings.free_port(first, taken={second}) > second
     with pytest.raises(ConfigError, match="free port"):
         settings.free_port(65_536)
+
+
+async def test_two_demonstrations_that_start_in_one_moment_get_ports_of_their_own(
+    free_port: Callable[[], int],
+) -> None:
+    """Both see every port free, since neither listens yet."""
+    ports = [free_port() for _ in range(4)]
+    said: list[str] = []
+    shows = [Demo(Options(1.0, None, *ports), said.append) for _ in range(2)]
+    reports = await asyncio.gather(*(show.run() for show in shows))
+    assert [report["problems"] for report in reports] == [[], []]
+    assert not set(reports[0]["urls"].values()) & set(reports[1]["urls"].values())
+    assert sum("is taken" in line for line in said) == 4
+
+
+def test_a_port_is_held_until_it_is_let_go(free_port: Callable[[], int]) -> None:
+    port = free_port()
+    held = settings.reserve(port)
+    assert held is not None
+    assert settings.reserve(port) is None
+    held.close()
+    again = settings.reserve(port)
+    assert again is not None
+    again.close()
+
+
+def test_a_broker_that_is_not_there_is_a_problem_of_the_report(evcore: Evcore, free_port: Callable[[], int]) -> None:
+    done = evcore("demo", "--mqtt", f"mqtt://127.0.0.1:{free_port()}", "--for", "8", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["ok"] is False
+    assert any("does not answer" in problem for problem in report["problems"])
+    assert any("mqtt is down: " in problem for problem in report["problems"])
+    assert "mqtt carried nothing" in report["problems"]
 
 
 def test_user_and_password_of_a_broker_leave_its_url() -> None:

@@ -61,6 +61,9 @@ def main() -> None:
         _fail(str(error), USAGE)
     except EvcoreError as error:
         _fail(f"{type(error).__name__}: {error}", FAILED)
+    except OSError as error:  # a disk that is full, a port that somebody took in this moment
+        logging.getLogger("evcore").debug("ended by", exc_info=error)
+        _fail(f"{type(error).__name__}: {error}", FAILED)
 
 
 def _show_version(wanted: bool) -> None:

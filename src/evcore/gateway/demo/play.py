@@ -9,6 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from evcore.gateway.demo.clients import FeedWatcher, MqttWatcher, RestClient
 from evcore.gateway.demo.judge import PROTOCOLS, Judge, lost_records
 from evcore.gateway.demo.scenario import Scenario, StepFailed
 from evcore.gateway.gateway import Gateway
+from evcore.model import Health
 from evcore.sim.psp import SimPsp
 from evcore.sim.site import SimSite
+from evcore.sim.station import SimStation
 
 START_S = 15.0
 METER_START_WH = 1_234_000.0
@@ -51,7 +54,7 @@ class Demo:
         self._abandoned.set()
 
     async def run(self) -> dict[str, Any]:
-        """Play, and judge. The result: docs/demo.md, "The report"."""
+        """Play, and judge. The result: docs/gateway.md, "The report"."""
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="evcore-demo-") as folder:
             judge = await self._play(Path(folder), began)
@@ -87,8 +90,9 @@ class Demo:
         options, keys = self.options, settings.Keys()
         async with contextlib.AsyncExitStack() as stack:
             mqtt_url = options.mqtt_url or await self._broker(stack)
-            modbus_port = self._port("Modbus", options.modbus_port)
-            http_port, ocpp_port = self._port("HTTP", options.http_port), self._port("OCPP", options.ocpp_port)
+            modbus_port = self._port(stack, "Modbus", options.modbus_port)
+            http_port = self._port(stack, "HTTP", options.http_port)
+            ocpp_port = self._port(stack, "OCPP", options.ocpp_port)
             site = self.site = SimSite(
                 ac=settings.AC,
                 dc=settings.DC,
@@ -142,19 +146,26 @@ class Demo:
             watching = asyncio.create_task(feed.run(), name="feed watcher")
             stack.push_async_callback(_ended, watching)
             judge = Judge(rest, mqtt, feed, site.stations.values())
-            await _within(START_S, mqtt.connected, f"the broker {settings.split_login(mqtt_url)[0]} does not answer")
-            playing = asyncio.create_task(self._play_rounds(judge, rest, site, began), name="rounds")
+            playing = asyncio.create_task(self._play_rounds(judge, mqtt.connected, rest, site, began))
             abandoned = asyncio.create_task(self._abandoned.wait())
             stack.push_async_callback(_ended, abandoned)
             await asyncio.wait([playing, abandoned, running], return_when=asyncio.FIRST_COMPLETED)
             playing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            try:
                 await playing
+            except LinkError as error:
+                judge.problems += [str(error), *self._down()]
+            except asyncio.CancelledError:
+                pass
             return judge
 
-    async def _play_rounds(self, judge: Judge, rest: RestClient, site: SimSite, began: float) -> None:
+    async def _play_rounds(
+        self, judge: Judge, heard: asyncio.Event, rest: RestClient, site: SimSite, began: float
+    ) -> None:
+        """heard: set once the broker listens to us. Raises LinkError: it, or a station, does not come."""
+        await _within(START_S, heard, lambda: f"the broker {self.urls['mqtt']} does not answer")
         for station in site.stations.values():
-            await _within(START_S, station.online, f"{station.id} does not come online: {station.last_error}")
+            await _within(START_S, station.online, partial(_absent, station))
         await judge.ready()
         self.started.set()
         left = self._left(began)
@@ -184,12 +195,24 @@ class Demo:
             raise ConfigError(
                 "evcore demo", "--mqtt", 'a broker, or pip install "evcore[demo]" for an embedded one', "neither"
             ) from None
-        broker = EmbeddedBroker(self._port("MQTT", self.options.mqtt_port))
+        broker = EmbeddedBroker(self._port(stack, "MQTT", self.options.mqtt_port))
         await stack.enter_async_context(broker)
         return broker.url
 
-    def _port(self, what: str, wanted: int) -> int:
-        port = settings.free_port(wanted)
+    def _down(self) -> list[str]:
+        """What the gateway itself says of a broker that it does not reach."""
+        health = self.gateway and self.gateway.hub.last("health/mqtt")
+        return (
+            [f"mqtt is {health.state}: {health.detail}"]
+            if isinstance(health, Health) and health.state == "down"
+            else []
+        )
+
+    def _port(self, stack: contextlib.AsyncExitStack, what: str, wanted: int) -> int:
+        taken: set[int] = set()
+        while (held := settings.reserve(port := settings.free_port(wanted, taken=taken))) is None:
+            taken.add(port)
+        stack.callback(held.close)
         if port != wanted:
             self.say(f"{what}: port {wanted} is taken, {port} instead")
         return port
@@ -210,13 +233,17 @@ class Demo:
         _log.debug("%s %s", kind, body.get("source"))
 
 
-async def _within(seconds: float, event: asyncio.Event, otherwise: str) -> None:
+def _absent(station: SimStation) -> str:
+    return f"{station.id} does not come online: {station.last_error}"
+
+
+async def _within(seconds: float, event: asyncio.Event, otherwise: Callable[[], str]) -> None:
     """Raises LinkError. Not wait_for: before Python 3.12 that may swallow a cancellation."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        raise LinkError(otherwise) from None
+        raise LinkError(otherwise()) from None
 
 
 async def _until_started(gateway: Gateway, running: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import secrets
 import socket
 from collections.abc import Collection
@@ -114,6 +115,19 @@ def free_port(wanted: int, host: str = "127.0.0.1", taken: Collection[int] = ())
                 continue
             return port
     raise ConfigError("evcore demo", "port", f"a free port from {wanted} on", "none")
+
+
+def reserve(port: int) -> socket.socket | None:
+    """Hold `port` against other demonstrations that start in this moment, as long as the result lives; None: one of
+    them has it. The name is Linux's abstract one, which goes with the process; other systems have none to hold."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0evcore-demo-{port}")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            name.close()
+            return None
+    return name
 
 
 def configuration(
