@@ -88,6 +88,18 @@ def test_endless_sessions_and_payments_do_not_grow_the_hub():
     assert hub.last("payment/ended") is not None
 
 
+def test_sessions_that_never_end_do_not_grow_the_hub_and_the_longest_silent_go_first():
+    hub = LocalHub(over=10, going=3)
+    for n in range(3):
+        hub.publish(session(n, "active"))
+    hub.publish(session(0, "active"))  # a meter value
+    hub.publish(session(3, "active"))
+    assert {item.id for item in hub.snapshot()} == {"0", "2", "3"}
+    hub.publish(session(0, "ended"))
+    hub.publish(session(4, "active"))
+    assert {item.id for item in hub.snapshot()} == {"0", "2", "3", "4"}
+
+
 def test_a_snapshot_is_by_prefix_and_knows_no_events():
     hub = LocalHub()
     health = Health("ocpp", "up")

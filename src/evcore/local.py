@@ -66,13 +66,15 @@ class LocalSubscription:
 
 class LocalHub:
     """See `ports.Hub`. on_item: called with every item, before any subscriber. over: ended sessions (and payments)
-    whose last state is kept; older ones are forgotten, since every session has a key of its own.
+    whose last state is kept; older ones are forgotten, since every session has a key of its own. going: the same of
+    those that are not over, since there are stations that never end theirs; the longest silent go first.
     """
 
-    def __init__(self, on_item: Callable[[Item], None] | None = None, *, over: int = 200) -> None:
-        self._on_item, self._keep_over = on_item, over
+    def __init__(self, on_item: Callable[[Item], None] | None = None, *, over: int = 200, going: int = 10_000) -> None:
+        self._on_item, self._keep_over, self._keep_going = on_item, over, going
         self._last: dict[str, Item] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
+        self._going: OrderedDict[str, None] = OrderedDict()
         self._subscriptions: list[LocalSubscription] = []
         self._handlers: dict[str, tuple[object, CommandHandler]] = {}
         self._traffic: dict[str, Traffic] = {}
@@ -90,11 +92,12 @@ class LocalHub:
 
     def _forget_old(self, item: Session | Payment) -> None:
         self._over.pop(item.key, None)
-        if item.state not in _OVER[type(item)]:
-            return
-        self._over[item.key] = None
-        if len(self._over) > self._keep_over:
-            del self._last[self._over.popitem(last=False)[0]]
+        self._going.pop(item.key, None)
+        is_over = item.state in _OVER[type(item)]
+        kept, most = (self._over, self._keep_over) if is_over else (self._going, self._keep_going)
+        kept[item.key] = None
+        if len(kept) > most:
+            del self._last[kept.popitem(last=False)[0]]
 
     def last(self, key: str) -> Item | None:
         return self._last.get(key)

@@ -146,11 +146,9 @@ class Gateway:
         expected = {station.id for listener in self.config.ocpp for station in listener.stations}
         for id in sorted(expected | known.keys()):
             self.hub.publish(known.get(id) or Station(id, False))
-        after: str | None = None
-        while page := await records.history.sessions(state="active", after=after, limit=1000):
-            for session in page:
-                self.hub.publish(session)
-            after = page[-1].id
+        # Oldest first, since of too many the hub forgets those that it heard of first.
+        for session in reversed(await records.history.sessions(state="active", limit=10_000)):
+            self.hub.publish(session)
         return known.keys()
 
     async def _serve(self, group: asyncio.TaskGroup, parts: Sequence[Part]) -> None:

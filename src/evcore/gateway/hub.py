@@ -32,11 +32,12 @@ class Hub(LocalHub):
         on_item: Callable[[Item], None] | None = None,
         *,
         over: int = 200,
+        going: int = 10_000,
         repeats: int = 500,
         repeat_s: float = 600.0,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        super().__init__(on_item, over=over)
+        super().__init__(on_item, over=over, going=going)
         self._repeats, self._repeat_ns, self._clock = repeats, int(repeat_s * 1e9), clock
         self._asked: OrderedDict[str, tuple[int, Command, asyncio.Task[Answer]]] = OrderedDict()
         self._running: set[asyncio.Task[Answer]] = set()
