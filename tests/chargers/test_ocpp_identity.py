@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
+from evcore.errors import ConfigError
 from evcore.model import Verb
 from evcore.ocpp.websocket import HandshakeRefused, connect
 
@@ -192,3 +193,22 @@ async def test_a_late_end_of_the_old_connection_does_not_take_the_new_one_offlin
     peers[-1].connection.abort()
     await wait_until(lambda: not site.hub.last("charger/CP1").online)
     assert (await site.command(Verb.CLEAR_CACHE)).status == "Offline"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ping_s": -1.0},
+        {"ping_s": float("nan")},
+        {"heartbeat_s": 0},
+        {"call_timeout_s": 0.0},
+        {"handshake_s": float("inf")},
+        {"max_stations": 0},
+        {"default_subprotocol": "ocpp1.5"},
+    ],
+    ids=str,
+)
+async def test_a_setting_that_cannot_work_is_named(csms: Start, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await csms(**wrong)
+    assert [caught.value.key] == list(wrong)

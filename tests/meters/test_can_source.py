@@ -138,6 +138,9 @@ def test_a_signal_that_does_not_exist_a_missing_file_and_no_task_are_refused(dat
         CanSource()
     with pytest.raises(ValueError, match="observer: expected 'gbt27930', got 'chademo'"):
         CanSource(observer="chademo")
+    for times in ({"period_s": 0.0}, {"period_s": float("nan")}, {"stale_s": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(times))):
+            CanSource(observer="gbt27930", **times)
 
 
 async def test_a_charging_session_is_a_vehicle_with_samples_and_events():

@@ -121,3 +121,23 @@ def test_a_password_without_a_name_and_tls_without_mqtts_are_refused():
         MqttBackend(password="x")
     with pytest.raises(ConfigError, match="mqtts"):
         MqttBackend("mqtt://h", tls=ssl.create_default_context())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"protocol": "3"},
+        {"keepalive_s": 100_000},  # it has 16 bits
+        {"retry_s": (0, 0)},  # a loop without a pause
+        {"refused_retry_s": 0},
+        {"window": 0},  # nothing would ever go out
+        {"expiry_s": 2**32},
+        {"ring": 0},
+        {"timeout_s": float("nan")},
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_work_is_named(wrong):
+    with pytest.raises(ConfigError) as caught:
+        MqttBackend(**wrong)
+    assert [caught.value.key] == list(wrong)

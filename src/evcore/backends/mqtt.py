@@ -83,6 +83,16 @@ class MqttBackend:
         expiry_s: int = 120,
         ring: int = 10_000,
     ) -> None:
+        _check_ranges(
+            protocol=protocol,
+            keepalive_s=keepalive_s,
+            timeout_s=timeout_s,
+            retry_s=retry_s,
+            refused_retry_s=refused_retry_s,
+            window=window,
+            expiry_s=expiry_s,
+            ring=ring,
+        )
         self.name = name
         self.connected = asyncio.Event()
         node = node or socket.gethostname()
@@ -238,6 +248,29 @@ class MqttBackend:
         self._health = Health(self.name, state, detail, time.time_ns())
         hub.publish(self._health)
         _log.info("%s: %s %s", self.name, state, detail)
+
+
+# MQTT 5.0, 3.1.2.10 and 3.3.2.3.3: a keep-alive has 16 bits, an expiry 32. Packet ids are shared with subscriptions.
+_RANGES: dict[str, tuple[float, float]] = {
+    "keepalive_s": (1, 65_535),
+    "timeout_s": (0.001, 3600),
+    "refused_retry_s": (0.001, 86_400),
+    "window": (1, 10_000),
+    "expiry_s": (1, 2**32 - 1),
+    "ring": (1, 10_000_000),
+}
+
+
+def _check_ranges(protocol: str, retry_s: tuple[float, float], **numbers: float) -> None:
+    if protocol not in ("auto", "5", "3.1.1"):
+        raise ConfigError("mqtt", "protocol", "auto, 5 or 3.1.1", protocol)
+    shortest, longest = retry_s
+    if not 0 < shortest <= longest <= 86_400:
+        raise ConfigError("mqtt", "retry_s", "the shortest pause, more than 0, and the longest", f"{retry_s}")
+    for key, number in numbers.items():
+        least, most = _RANGES[key]
+        if not least <= number <= most:
+            raise ConfigError("mqtt", key, f"{least:g} to {most:.10g}", f"{number}")
 
 
 def _options(url: str, username: str | None, password: str | None, tls: ssl.SSLContext | None) -> Options:

@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import ipaddress
 import logging
+import math
 import random
 import ssl as tls
 import time
@@ -77,6 +78,11 @@ class OcppServer:
             raise ConfigError(
                 "OcppServer", "passwords", "passwords, authenticate or allow_unauthenticated=True beyond loopback", host
             )
+        if default_subprotocol not in ("", *VERSIONS):
+            raise ConfigError("OcppServer", "default_subprotocol", f"one of {', '.join(VERSIONS)}", default_subprotocol)
+        _check_at_least(0, ping_s=ping_s, max_failures=max_failures)
+        _check_at_least(1, heartbeat_s=heartbeat_s, max_stations=max_stations)
+        _check_at_least(0.001, call_timeout_s=call_timeout_s, handshake_s=handshake_s)
         self.host, self.port, self.name = host, port, name
         self.started = asyncio.Event()
         self._wanted_port = port
@@ -302,6 +308,12 @@ class _StationLink(Link):
 
     def on_notified(self, notified: Notified) -> None:
         self.state.event("periodic_event", text=notified.action, data=shown(notified))
+
+
+def _check_at_least(least: float, **settings: float) -> None:
+    for key, value in settings.items():
+        if not least <= value < math.inf:
+            raise ConfigError("OcppServer", key, f"a number of at least {least:g}", f"{value}")
 
 
 def _nothing() -> None:

@@ -38,7 +38,7 @@ class CanSource:
     this time without a new value, or when the bus is gone, a sample is published once more with quality "stale".
     started: set once the bus is open.
     Raises ConfigError (a database that cannot be read, or does not have one of `signals`), ValueError (neither database
-    nor observer, or an observer that there is not).
+    nor observer, an observer that there is not, or a time that is not above 0).
     """
 
     def __init__(
@@ -62,6 +62,9 @@ class CanSource:
             raise ValueError("expected a database or an observer, got neither")
         if observer not in (None, "gbt27930"):
             raise ValueError(f"observer: expected 'gbt27930', got {observer!r}")
+        for key, seconds in (("period_s", period_s), ("stale_s", stale_s)):
+            if not seconds > 0:
+                raise ValueError(f"{key}: expected more than 0, got {seconds}")
         self.name = name
         self.started = asyncio.Event()
         self._settings = {"interface": interface, "channel": channel, **options}
