@@ -21,27 +21,20 @@ async def answer(command: Command) -> Answer:
     return Answer("Accepted", True)
 
 
-async def main(url: str, seconds: float) -> None:
+async def main(url: str = "", seconds: float = 60.0) -> None:
+    if not url:
+        async with EmbeddedBroker() as broker:
+            return await main(broker.url, seconds)
     hub = LocalHub(on_item=lambda item: print("hub:", item))
     hub.publish(Station("CP1", online=True, protocol="ocpp1.6", since_ns=time.time_ns()))
     hub.serve("CP1", answer)
     mqtt = MqttBackend(url, site_id="demo", node="box-1", sources=[METER])
     running = asyncio.create_task(mqtt.run(hub))
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    for _ in range(4):
         hub.publish(Sample("CP1", "Power.Active.Import", 7360.0, "W", time.time_ns(), evse=1))
-        await asyncio.sleep(min(1.0, seconds / 4))
+        await asyncio.sleep(seconds / 4)
     running.cancel()
-    await asyncio.wait([running])
     print(mqtt.delay_ns)
 
 
-async def with_own_broker(seconds: float) -> None:
-    async with EmbeddedBroker() as broker:
-        print("broker:", broker.url)
-        await main(broker.url, seconds)
-
-
-if __name__ == "__main__":
-    limit = float(sys.argv[2]) if len(sys.argv) > 2 else 60.0
-    asyncio.run(main(sys.argv[1], limit) if len(sys.argv) > 1 and sys.argv[1] else with_own_broker(limit))
+asyncio.run(main(*sys.argv[1:2], *map(float, sys.argv[2:])))
