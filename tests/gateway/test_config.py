@@ -55,6 +55,9 @@ WRONG = [
     ('[[can]]\nname = "c"\nchannel = "v"\ndatabase = "no.dbc"', "can[0].database", "a file", "no.dbc"),
     ('[[mqtt]]\nurl = "tcp://h"', "mqtt[0].url", "mqtt://... or mqtts://", "tcp://h"),
     ('[store]\npath = "no/where.db"', "store.path", "a folder that exists", "no/where.db"),
+    ('[store]\npath = "."', "store.path", "a file", "a folder"),
+    ("[mqtt]", "mqtt", "below [[mqtt]]", "a table"),
+    ("[http]\nport = 9000\n[[ocpp]]", "http.port", "ocpp[0].port does not have", "9000"),
     ("[store]\npath = 3", "store.path", "a path", "3"),
     ('[tariff]\ncurrency = "eur"', "tariff.currency", "matching", "'eur'"),
     ('[tariff]\ncurrency = "EUR"\nper_kwh = -0.1', "tariff.per_kwh", "0 or more", "-0.1"),
@@ -93,6 +96,11 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"a = '\xff'")
     with pytest.raises(ConfigError, match="UTF-8"):
         load(tmp_path / "bytes.toml")
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_bytes(b'\xef\xbb\xbf[site]\r\nid = "a"\r\n')
+    assert load(tmp_path / "site.toml").site.id == "a"
 
 
 def test_an_empty_file_is_a_site_that_does_nothing(tmp_path: Path) -> None:

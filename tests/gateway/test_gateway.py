@@ -296,8 +296,9 @@ async def test_a_cancelled_gateway_leaves_nothing_behind(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("more", "key"),
     [
-        ('[[modbus]]\nname = "m"\nurl = "tcp://h"\nprofile = "nosuch"', "modbus[0]"),
-        ('[[modbus]]\nname = "m"\nurl = "rtu:///dev/x?baud=9600"\nprofile = "sdm630"', "modbus[0]"),
+        ('[[modbus]]\nname = "m"\nurl = "tcp://h"\nprofile = "nosuch"', "modbus[0].profile"),
+        ('[[modbus]]\nname = "m"\nurl = "rtu:///dev/x?baud=9600"\nprofile = "sdm630"', "modbus[0].url"),
+        ('[[can]]\nname = "c"\nchannel = "v"\ninterface = "nosuch"\nobserver = "gbt27930"', "can[0].interface"),
         ('[[mqtt]]\nurl = "mqtt://h/path"', "mqtt[0].url"),
         ('[[mqtt]]\npassword = "secret-pw"', "mqtt[0].username"),
         (

@@ -215,7 +215,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) 
     """The configuration in the file. Raises ConfigError: no file, no TOML, unknown key, wrong type, bad value."""
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # some editors put a mark before it
     except OSError as error:
         raise ConfigError(str(file), "", "a readable file", error.strerror or type(error).__name__) from None
     except UnicodeDecodeError as error:

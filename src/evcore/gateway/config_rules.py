@@ -26,6 +26,7 @@ def is_loopback(host: str) -> bool:
 def problems(config: Config) -> Iterable[Problem]:
     """Everything wrong between the keys of `config`."""
     yield from _twice(config)
+    yield from _port_problems(config)
     for n, listener in enumerate(config.ocpp):
         yield from _ocpp_problems(f"ocpp[{n}]", listener)
     for n, meter in enumerate(config.modbus):
@@ -50,6 +51,8 @@ def problems(config: Config) -> Iterable[Problem]:
         yield from _url_problems(f"payments[{n}].url", provider.url, ("https", "http"))
     if not config.store.path.parent.is_dir():
         yield "store.path", "a file in a folder that exists", str(config.store.path)
+    elif config.store.path.is_dir():
+        yield "store.path", "a file", f"{config.store.path} (a folder)"
     yield from _tariff_problems(config)
     for n, token in enumerate(config.tokens):
         if token.expires is not None and token.expires.tzinfo is None:
@@ -78,6 +81,18 @@ def _twice(config: Config) -> Iterable[Problem]:
             if name in first:
                 yield key, f"a name that {first[name]} does not have", name
             first[name] = key
+
+
+def _port_problems(config: Config) -> Iterable[Problem]:
+    """Two listeners on one port of one address."""
+    listeners = [(f"ocpp[{n}].port", part.host, part.port) for n, part in enumerate(config.ocpp)]
+    if config.http is not None:
+        listeners.append(("http.port", config.http.host, config.http.port))
+    first: dict[tuple[str, int], str] = {}
+    for key, host, port in listeners:
+        other = first.setdefault((host, port), key)
+        if port and other != key:
+            yield key, f"a port that {other} does not have", str(port)
 
 
 def _ocpp_problems(key: str, listener: OcppTable) -> Iterable[Problem]:

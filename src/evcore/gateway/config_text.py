@@ -68,6 +68,8 @@ def _explain(error: msgspec.ValidationError, raw: dict[str, Any], kind: type) ->
         return _join(key, found[1]), "a value", "nothing"
     if isinstance(spec, inspect.LiteralType):
         return key, "one of " + ", ".join(map(str, spec.values)), _show(value)
+    if isinstance(spec, inspect.VarTupleType) and isinstance(spec.item_type, inspect.StructType) and len(steps) == 1:
+        return key, f"a list of tables, each below [[{key}]]", _show(value)
     if found := re.fullmatch("Expected `([^`]*)`, got `[^`]*`", what):
         return key, _words(found[1]), _show(value, hidden=_is_secret(spec))
     if found := re.fullmatch("Expected `([^`]*)` (.*)", what, re.S):

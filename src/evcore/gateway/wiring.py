@@ -163,8 +163,13 @@ def _modbus(config: Config, n: int, table: ModbusTable, lines: dict[str, Client]
 
 
 def _can(config: Config, n: int, table: CanTable) -> Part:
+    from can.interfaces import VALID_INTERFACES
+
     from evcore.meters import CanSource
 
+    if table.interface not in VALID_INTERFACES:
+        known = ", ".join(sorted(VALID_INTERFACES))
+        raise ConfigError(config.file, f"can[{n}].interface", f"one of {known}", table.interface)
     options: dict[str, Any] = {} if table.bitrate is None else {"bitrate": table.bitrate}
     with _named(config, f"can[{n}]", table):
         source = CanSource(
@@ -219,7 +224,10 @@ def _named(config: Config, key: str, table: Table) -> Iterator[None]:
             raise
         names = table.__struct_fields__
         known = error.key.rsplit(".", 1)[-1]
-        place = f"{key}.{known}" if known in names else key
-        raise ConfigError(config.file, place, error.expected, f"{error.got} ({error.file})") from None
+        # Or the key whose value the connector could not read: a url, a profile, a database.
+        named = [known, *(name for name in names if str(getattr(table, name)) == error.file)]
+        place = next((f"{key}.{name}" for name in named if name in names), key)
+        got = error.got if error.file in error.got else f"{error.got} ({error.file})"
+        raise ConfigError(config.file, place, error.expected, got) from None
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(config.file, key, "values that go together", str(error)[:200]) from None
