@@ -6,12 +6,13 @@ NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLis
 SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd src/evcore/core/*.pxi)
 WORKERS ?= 2
 
-.PHONY: build test test-c test-py lint format bench fuzz soak wheel test-arch docs screenshot clean
+.PHONY: build demo test test-c test-py lint format bench fuzz soak wheel test-arch docs screenshot clean
 
 build: $(VENV)/.built
 
 $(VENV)/.deps: pyproject.toml src/evcore/__init__.py
 	@sh .ci/check-system "$(PYTHON)"
+	@echo "evcore: installing what it needs into $(VENV); the first time takes a minute or two"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@$(BIN)/python .ci/requirements.py pyproject.toml > $(VENV)/requirements.txt
@@ -19,6 +20,7 @@ $(VENV)/.deps: pyproject.toml src/evcore/__init__.py
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.deps $(NATIVE) $(SEAM)
+	@echo "evcore: building the native core"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
