@@ -105,8 +105,9 @@ class Dialect16:
         reading = self._read(values["meterValue"], self.state.check_evse(values["connectorId"]))
         if transaction is not None:
             return self._update(called, str(transaction), reading)
+        session = self.state.session_on(values["connectorId"])
         for sample in reading.samples:
-            self.state.publish(sample)
+            self.state.publish(sample, session.id if session else None)
         return {}
 
     async def _update(self, called: Called, transaction: str, reading: Reading) -> Payload:
