@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evcore.gateway.config import MqttTable, parse
-from evcore.gateway.doctor import _can, broker_finding, clock_finding, examine, port_problem, sqlite_finding
+from evcore.gateway.doctor import _can, _devices, broker_finding, clock_finding, examine, port_problem, sqlite_finding
 from evcore.gateway.secret import Secret
 from evcore.sim import EmbeddedBroker
 
@@ -53,6 +53,25 @@ def test_can_interfaces_are_known_by_their_type_not_by_their_name(tmp_path: Path
         (tmp_path / name / "operstate").write_text(state + "\n")
     assert _can(tmp_path).detail == "bay (down), can0 (up)"
     assert _can(tmp_path / "none").detail == "none seen"
+
+
+def test_a_serial_port_and_a_bus_that_the_site_names_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "can0").mkdir()
+    (tmp_path / "tty").touch()
+    text = "".join(
+        f'[[modbus]]\nname = "{name}"\nurl = "{url}"\nprofile = "sdm630"\n'
+        for name, url in (("a", f"rtu://{tmp_path}/tty"), ("b", f"rtu://{tmp_path}/none?parity=E"), ("c", "tcp://h"))
+    ) + "".join(
+        f'[[can]]\nname = "{name}"\ninterface = "{kind}"\nchannel = "{channel}"\nobserver = "gbt27930"\n'
+        for name, kind, channel in (("d", "socketcan", "can0"), ("e", "socketcan", "can1"), ("f", "virtual", "x"))
+    )
+    found = list(_devices(parse(text, file="site.toml", base=tmp_path), tmp_path))
+    assert [(finding.what, finding.level) for finding in found] == [
+        ("meter a", "ok"),
+        ("meter b", "fail"),
+        ("bus d", "ok"),
+        ("bus e", "fail"),
+    ]
 
 
 def test_a_port_in_use_is_named_and_fails_only_if_the_site_wants_it(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def examine(config: Config | None = None) -> Iterable[Finding]:
     yield _can()
     yield clock_finding(time.time())
     if config is not None:
+        yield from _devices(config)
         yield _disk(config.store.path.parent)
         for broker in config.mqtt:
             yield broker_finding(broker)
@@ -165,6 +166,25 @@ def _can(classes: Path = Path("/sys/class/net")) -> Finding:
     if not hasattr(socket, "AF_CAN"):
         return Finding("warn", "CAN interfaces", "this Python has no SocketCAN; USB adapters of python-can work")
     return Finding("ok", "CAN interfaces", ", ".join(seen) or "none seen")
+
+
+def _devices(config: Config, classes: Path = Path("/sys/class/net")) -> Iterable[Finding]:
+    """The serial ports and SocketCAN interfaces that the configuration names."""
+    for meter in config.modbus:
+        parts = urlsplit(meter.url)
+        if parts.scheme != "rtu":
+            continue
+        if not os.path.exists(parts.path):
+            yield Finding("fail", f"meter {meter.name}", f"{parts.path} is not there")
+        elif not os.access(parts.path, os.R_OK | os.W_OK):
+            yield Finding("fail", f"meter {meter.name}", f"{parts.path} may not be opened (group dialout?)")
+        else:
+            yield Finding("ok", f"meter {meter.name}", f"{parts.path} is there")
+    for bus in config.can:
+        if bus.interface == "socketcan":
+            seen = (classes / bus.channel).exists()
+            where = f"{bus.channel} is {'' if seen else 'not '}there"
+            yield Finding("ok" if seen else "fail", f"bus {bus.name}", where)
 
 
 def clock_finding(now_s: float, run: Path = Path("/run/systemd/timesync/synchronized")) -> Finding:
