@@ -198,5 +198,6 @@ def test_wrong_arguments_are_named():
         ModbusMeter("tcp://x", profile="nonesuch")
     with pytest.raises(KeyError):
         ModbusMeter("tcp://x", profile="sdm630", points=["nonesuch"])
-    with pytest.raises(ValueError, match="period_s"):
-        ModbusMeter("tcp://x", profile="sdm630", period_s=0)
+    for wrong in ({"period_s": 0}, {"period_s": float("nan")}, {"stale_after_s": 0}, {"max_power_w": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            ModbusMeter("tcp://x", profile="sdm630", **wrong)

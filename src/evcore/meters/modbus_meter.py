@@ -54,8 +54,9 @@ class ModbusMeter:
         stale_after_s: float | None = None,
         max_power_w: float = 1_000_000.0,
     ) -> None:
-        if period_s <= 0:
-            raise ValueError(f"period_s: expected more than 0, got {period_s}")
+        for key, number in (("period_s", period_s), ("stale_after_s", stale_after_s), ("max_power_w", max_power_w)):
+            if number is not None and not number > 0:
+                raise ValueError(f"{key}: expected more than 0, got {number}")
         self.client = url if isinstance(url, Client) else Client(url, timeout_s=timeout_s, retries=retries)
         self.name, self.unit, self.url = name, unit, self.client.url
         self.profile = profile if isinstance(profile, Profile) else Profile.load(profile)
