@@ -171,6 +171,9 @@ async def test_every_command_gets_the_stations_own_answer(csms: Start, version: 
         assert answer.ok == (status in ("Accepted", "Unlocked", "Scheduled")), (verb, answer)
         assert answer.ok or answer.reason or answer.data, (verb, answer)
     await wait_until(lambda: site.events("session.ended"))
+    reasons = {verb: (await site.command(verb)).reason for verb in (Verb.RESERVE, Verb.SET_MONITORING)}
+    assert "not yet" in reasons[Verb.RESERVE]  # 1.6 knows reservations
+    assert ("not for OCPP 1.6" if one else "not yet") in reasons[Verb.SET_MONITORING]
     assert station.heartbeat_s == (77 if one else 60)
     assert (await site.command(Verb.RESET, type="Immediate")).ok
     await wait_until(lambda: station.boots == 2)

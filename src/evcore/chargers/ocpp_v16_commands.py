@@ -25,6 +25,21 @@ _DAY_NS = 86_400_000_000_000
 # Messages that only the security extension's ExtendedTriggerMessage asks for (1.6 security whitepaper, edition 3, 5.5)
 _EXTENDED = {"LogStatusNotification", "SignChargePointCertificate"}
 
+_NEVER = "not for OCPP 1.6 stations"
+# What 1.6 and its security white paper could do, and nothing here does yet.
+_LATER = {
+    Verb.GET_COMPOSITE_SCHEDULE,
+    Verb.GET_LOG,
+    Verb.UPDATE_FIRMWARE,
+    Verb.SEND_LOCAL_LIST,
+    Verb.RESERVE,
+    Verb.CANCEL_RESERVATION,
+    Verb.INSTALL_CERTIFICATE,
+    Verb.DELETE_CERTIFICATE,
+    Verb.GET_INSTALLED_CERTIFICATES,
+    Verb.CERTIFICATE_SIGNED,
+}
+
 
 class Commands16:
     """Commands of one connected 1.6 station."""
@@ -37,7 +52,7 @@ class Commands16:
     async def command(self, command: Command) -> Answer:
         verb = _VERBS.get(command.verb)
         if verb is None:
-            return not_supported(command, "not for OCPP 1.6 stations")
+            return not_supported(command, "not yet for OCPP 1.6 stations" if command.verb in _LATER else _NEVER)
         try:
             return await verb(self, command.args)
         except BadArgument as error:
