@@ -45,6 +45,8 @@ class World:
     async def __aenter__(self):
         await self.store.open()
         self.hub.serve("CP1", self._command)
+        for id in ("CP1", "CP2"):
+            self.hub.publish(Station(id, False))
         app = web.Application()
         app.router.add_post("/hook", self._hook)
         self._runner = web.AppRunner(app, access_log=None)
@@ -193,8 +195,9 @@ async def test_the_same_key_gives_the_same_payment_and_another_order_is_refused(
         assert len(world.psp.payments) == 1
         with pytest.raises(KeyReused):
             await world.desk.create(dataclasses.replace(ORDER, amount=1), "k")
-        with pytest.raises(RefusedError, match="no payment provider"):
-            await world.desk.create(dataclasses.replace(ORDER, provider="other"), "k2")
+        for wrong, why in (({"station": "CP9"}, "no charger 'CP9'"), ({"provider": "other"}, "no payment provider")):
+            with pytest.raises(RefusedError, match=why):
+                await world.desk.create(dataclasses.replace(ORDER, **wrong), "k2")
 
 
 async def test_a_provider_that_is_down_leaves_the_order_open_for_the_same_key(tmp_path):
@@ -225,8 +228,8 @@ async def test_a_session_that_has_used_up_its_amount_is_told_to_stop_once(tmp_pa
 
 async def test_a_stop_that_fails_is_asked_again(tmp_path):
     async with World(tmp_path / "p.db") as world:
-        world.hub = world.desk._hub = Hub()
-        world.desk._watch._hub = world.hub
+        world.hub = Hub()
+        world.hub.publish(Station("CP1", True))
         await world.crash_desk()
         world.hub.serve("CP1", world._command)
         await paid(world)

@@ -101,6 +101,8 @@ class PaymentDesk:
             )
         if self._currency not in (None, order.currency):
             raise RefusedError(f"currency: expected {self._currency}, that of the tariff, got {order.currency!r}")
+        if self._hub.last(f"charger/{order.station}") is None:
+            raise RefusedError(f"no charger {order.station!r} at this site")
         now = self._clock()
         fresh = Payment(
             id=secrets.token_hex(12),
