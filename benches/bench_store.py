@@ -1,7 +1,7 @@
 """Records made durable: 100 writers at once, 10 records of 500 bytes each, every one on disk before its writer goes on.
 
 All contestants write the same rows into the same table with the same settings (WAL, synchronous=FULL) in the same
-folder. aiosqlite: autocommit, as its users have it; "aiosqlite-one" shares one transaction by hand, which no writer
+folder. aiosqlite: autocommit, as its users have it; "aiosqlite_one" shares one transaction by hand, which no writer
 could rely on, and shows what the hops between threads cost.
 """
 
@@ -74,7 +74,7 @@ class AiosqliteOne(Aiosqlite):
 CONTESTANTS: dict[str, type[Evcore] | type[Aiosqlite]] = {
     "evcore": Evcore,
     "aiosqlite": Aiosqlite,
-    "aiosqlite-one": AiosqliteOne,
+    "aiosqlite_one": AiosqliteOne,
 }
 
 

@@ -120,3 +120,10 @@ def test_a_key_that_is_not_the_certificates_and_a_wrong_password_are_refused(ca:
             load(*wrong)
         assert (caught.value.file, caught.value.key) == ("site.toml", "http.tls")
         assert "password" not in str(caught.value)
+
+
+def test_off_the_loopback_a_client_certificate_does_not_stand_in_for_the_station_s_password(
+    ca: trustme.CA, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"ocpp\[0\]\.stations\[0\]\.password"):
+        parse(SITE.replace("port = 0\ntls", 'host = "0.0.0.0"\nport = 0\ntls', 1), file="site.toml", base=tmp_path)

@@ -47,7 +47,8 @@ class StoreTable(Table, frozen=True, kw_only=True):
 
 
 class ServerTls(Table, frozen=True, kw_only=True):
-    """A listener's TLS. client_ca: clients must show a certificate signed by it (OCPP security profile 3)."""
+    """A listener's TLS. client_ca: clients must show a certificate signed by it, besides their password:
+    which of the stations one is the certificate does not say yet (OCPP security profile 3 wants that, A00.FR.404)."""
 
     certificate: Path
     key: Path

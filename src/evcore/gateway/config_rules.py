@@ -99,11 +99,11 @@ def _ocpp_problems(key: str, listener: OcppTable) -> Iterable[Problem]:
     yield from _server_tls_problems(f"{key}.tls", listener.tls)
     if listener.allow_unauthenticated or is_loopback(listener.host):
         return
-    by_certificate = listener.tls is not None and listener.tls.client_ca is not None
-    if not listener.stations and not by_certificate:
+    # A client certificate says that its CA knows the station, not which station it is: that is the password's part.
+    if not listener.stations:
         yield f"{key}.stations", f"the stations that may connect to {listener.host}", "none"
     for m, station in enumerate(listener.stations):
-        if station.password is None and not by_certificate:
+        if station.password is None:
             yield f"{key}.stations[{m}].password", "a password, or allow_unauthenticated = true", "none"
 
 

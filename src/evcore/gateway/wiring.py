@@ -189,7 +189,7 @@ def _can(config: Config, n: int, table: CanTable) -> Part:
 
 class StationList:
     """May this station connect? One that is listed with a password must show it, one without need not (the rules of the
-    configuration allow that only on the loopback or behind a client certificate), any other may not."""
+    configuration allow that only on the loopback), any other may not."""
 
     def __init__(self, stations: Sequence[StationTable]) -> None:
         self._passwords = {station.id: _forms(station.password) for station in stations}
