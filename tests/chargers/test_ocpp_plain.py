@@ -93,7 +93,7 @@ async def test_a_transaction_of_2x_is_not_stopped_in_the_words_of_16(csms: Start
     assert (answer.status, "tx-a" in answer.reason, "OCPP 1.6" in answer.reason) == ("Error", True, True)
 
 
-async def test_values_that_name_no_transaction_are_shown_with_the_session_of_their_connector(csms: Start) -> None:
+async def test_values_that_name_no_transaction_count_for_the_session_of_their_connector(csms: Start) -> None:
     """Clock-aligned values need not name it (OCPP 1.6, 6.31), and some stations never do."""
     site = await csms(registered=["CP1"])
     async with dial(site, "ocpp1.6") as socket:
@@ -102,7 +102,10 @@ async def test_values_that_name_no_transaction_are_shown_with_the_session_of_the
         for connector in (1, 2):
             values = [{"timestamp": NOW, "sampledValue": [{"value": "510"}]}]
             await station.call("MeterValues", {"connectorId": connector, "meterValue": values})
+        old = [{"timestamp": "2020-01-01T00:00:00Z", "sampledValue": [{"value": "9999"}]}]  # of a session before
+        await station.call("MeterValues", {"connectorId": 1, "meterValue": old})
     [started] = site.events("session.started")
     register = "Energy.Active.Import.Register"
-    assert site.hub.last(f"sample/CP1/1/{register}").session == started.session
+    assert site.hub.last(f"session/{started.session}").energy_wh == 500
+    assert site.hub.last(f"sample/CP1/1/{register}").session is None  # the old one came last
     assert site.hub.last(f"sample/CP1/2/{register}").session is None

@@ -105,9 +105,12 @@ class Dialect16:
         reading = self._read(values["meterValue"], self.state.check_evse(values["connectorId"]))
         if transaction is not None:
             return self._update(called, str(transaction), reading)
+        # Many stations leave the id out: what is measured on a connector while it charges belongs to its session.
         session = self.state.session_on(values["connectorId"])
+        if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
+            return self._update(called, session.transaction_id, reading)
         for sample in reading.samples:
-            self.state.publish(sample, session.id if session else None)
+            self.state.publish(sample, None)
         return {}
 
     async def _update(self, called: Called, transaction: str, reading: Reading) -> Payload:
