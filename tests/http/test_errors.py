@@ -150,6 +150,33 @@ async def test_a_peer_that_says_nothing_is_let_go(backend, site, monkeypatch):
     monkeypatch.setattr(listener, "HEAD_S", 0.1)
     assert await exchange(backend, b"GET / HTTP") == b""
     assert site.hub.counters()["evcore_http_refused_total", (("reason", "no request"),)] == 1
+    assert site.hub.traffic("http").errors == 1
+
+
+async def test_half_a_request_and_a_hang_up_are_counted_and_a_mere_connection_is_not(backend, site):
+    for data in (b"", b"GET / HT", b"\0\1\2"):
+        _, writer = await asyncio.open_connection("127.0.0.1", backend.port)
+        writer.write(data)
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+    async with asyncio.timeout(8):
+        while site.hub.traffic("http").errors < 2:
+            await asyncio.sleep(0.01)
+    assert await exchange(backend, b"GET / HTTP/9.9\r\n\r\n")
+    assert site.hub.traffic("http").errors == 3
+
+
+async def test_a_peer_that_goes_in_the_middle_of_a_body_leaves_nothing_behind(backend, monkeypatch):
+    monkeypatch.setattr(listener, "LINGER_S", 0.1)
+    before = len(asyncio.all_tasks())
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", backend.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
+        assert b" 200 " in await reader.readline()
+        writer.transport.abort()
+    async with asyncio.timeout(8):
+        while len(asyncio.all_tasks()) > before:
+            await asyncio.sleep(0.01)
 
 
 async def test_more_connections_than_there_are_places_are_closed_at_once(backend, monkeypatch):

@@ -215,10 +215,11 @@ async def test_bad_messages_cost_an_error_reply_and_not_the_connection(connect, 
     assert traffic.sent == len(BROKEN) + 2
 
 
-async def test_a_message_that_is_too_long_ends_the_connection_with_1009(connect):
+async def test_a_message_that_is_too_long_ends_the_connection_with_1009_and_is_counted(connect, site):
     peer = await connect()
     await peer.ws.send_str('{"op":"sub","id":"' + "x" * 70_000 + '"}')
     assert await peer.closed() == 1009
+    assert site.hub.traffic("websocket").errors == 1
 
 
 async def raw_client(backend) -> socket.socket:

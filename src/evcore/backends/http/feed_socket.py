@@ -152,9 +152,10 @@ class FeedServer:
         orders: set[asyncio.Task[None]] = set()
         try:
             async for message in connection.socket:
-                if message.type is WSMsgType.ERROR:
-                    break
                 self._traffic.received += 1
+                if message.type is WSMsgType.ERROR:  # no frame, no UTF-8, too long: aiohttp has closed for it
+                    self._traffic.errors += 1
+                    break
                 try:
                     asked = _decode(message.data)
                 except ValueError as error:

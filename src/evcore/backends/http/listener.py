@@ -16,6 +16,7 @@ from evcore.ports import Hub
 
 CONNECTIONS = 500
 HEAD_S = 20.0
+LINGER_S = 2.0  # for the rest of a body that nobody wants; aiohttp waits for it also when the peer has gone
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +51,22 @@ class Listener:
 
 
 class _Protocol(web.RequestHandler):
-    """heard: a whole request has come; until then a peer that dawdles holds its place for HEAD_S only."""
+    """heard: a whole request has come, or what is none and was answered; until then a peer that dawdles holds its
+    place for HEAD_S only."""
 
-    __slots__ = ("_hub", "_late", "_owner", "heard")
+    __slots__ = ("_began", "_hub", "_late", "_owner", "heard")
 
     def __init__(self, manager: web.Server, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(manager, loop=loop, access_log=None, keepalive_timeout=75.0)  # type: ignore[arg-type]
+        super().__init__(
+            manager,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]
+            keepalive_timeout=75.0,
+            lingering_time=LINGER_S,
+        )
         self._owner, self._hub, self.heard = manager, hub, False
         self._late: asyncio.TimerHandle | None = None
+        self._began = False  # some bytes came, or were waited for in vain
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -70,11 +79,18 @@ class _Protocol(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._late is not None:
             self._late.cancel()
+            if self._began and not self.heard:
+                self._hub.count("evcore_http_refused_total", reason="no request")
+                self._hub.traffic("http").errors += 1
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._began = True
+        super().data_received(data)
 
     def _give_up(self) -> None:
         if not self.heard:
-            self._hub.count("evcore_http_refused_total", reason="no request")
+            self._began = True
             self.force_close()
 
     def handle_error(
@@ -83,6 +99,7 @@ class _Protocol(web.RequestHandler):
         """What is no HTTP at all ends its connection; it is the peer's fault and not worth a traceback."""
         if exc is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("while answering %s", request.remote, exc_info=exc)
+        self.heard = True
         traffic = self._hub.traffic("http")
         traffic.received += 1
         traffic.sent += 1
