@@ -115,6 +115,7 @@ async def test_a_device_that_falls_silent_goes_stale_and_comes_back():
         assert hub.last(ENERGY).time_ns >= before.time_ns
         assert hub.last(ENERGY).value == 1_234_560.0
         await until(lambda: not hub.last("meter/grid").online)
+        assert hub.counters()["evcore_modbus_timeouts_total", ()] > 1
         sim.silent = False
         await until(lambda: hub.last(ENERGY).quality == "good" and hub.last("health/grid").state == "up")
 
@@ -136,6 +137,7 @@ async def test_nobody_there_at_all_is_health_down_and_no_exception(free_port):
     async with running(quick(f"tcp://127.0.0.1:{free_port()}")) as hub:
         await until(lambda: hub.last("health/grid") and hub.last("health/grid").state == "down")
         assert "127.0.0.1" in hub.last("health/grid").detail
+        assert hub.counters()["evcore_modbus_failures_total", (("connector", "grid"),)] >= 1
 
 
 async def test_an_energy_register_that_falls_is_suspect_until_it_is_confirmed():

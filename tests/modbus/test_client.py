@@ -6,7 +6,7 @@ import pytest
 
 from evcore.core.modbus import ReadRequest, WriteRequest
 from evcore.errors import InvalidReply, LinkError, ModbusException, ModbusTimeout
-from evcore.modbus.client import Answered, Broken, Failed, Master, char_ns, silence_ns
+from evcore.modbus.client import Answered, Broken, Counters, Failed, Master, char_ns, silence_ns
 
 MS = 1_000_000
 READ = ReadRequest(1, 3, 0, 2)
@@ -91,6 +91,26 @@ def test_an_exception_reply_is_an_answer_and_not_tried_again():
     assert master.counters.refused == 1
 
 
+def test_every_strange_frame_is_counted_even_where_a_good_reply_follows_or_nobody_asked():
+    master = Master("tcp")
+    id = master.submit(READ, 0)
+    master.poll(0)
+    master.receive(tcp(0, "03 04 00090009") + tcp(1, "03 04 00010002") + tcp(500, "03 04 00090009"), MS)
+    assert master.poll(MS) == [Answered(id, READ, b"\0\1\0\2")]
+    assert (master.counters.answered, master.counters.invalid) == (1, 2)
+
+
+def test_counters_are_taken_once_whoever_takes_them():
+    master = Master("tcp", retries=0)
+    master.submit(READ, 0)
+    master.poll(0)
+    master.poll(1000 * MS)
+    new = master.counters.take()
+    assert (new.sent, new.answered, new.timeouts) == (1, 0, 1)
+    assert master.counters.take() == Counters()
+    assert master.counters.timeouts == 1
+
+
 def test_a_lost_frame_boundary_breaks_the_connection_and_fails_what_waits():
     master = Master("tcp")
     ids = [master.submit(READ, 0), master.submit(OTHER, 0)]
@@ -98,6 +118,7 @@ def test_a_lost_frame_boundary_breaks_the_connection_and_fails_what_waits():
     master.receive(b"HTTP/1.1 400", MS)
     (broken,) = master.poll(MS)
     assert isinstance(broken, Broken)
+    assert master.counters.invalid == 1
     master.lost(MS, "closed")
     events = master.poll(MS)
     assert [(event.id, type(event.error)) for event in events] == [(id, LinkError) for id in ids]

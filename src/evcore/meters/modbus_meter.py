@@ -91,6 +91,8 @@ class ModbusMeter:
                 await self.client.open()
                 await self._read_while_connected(hub)
             except LinkError as error:
+                self._count(hub)
+                hub.count("evcore_modbus_failures_total", connector=self.name)
                 self._report(hub, "down", str(error))
                 self._publish_meter(hub, online=False)
                 first, longest = BACKOFF_S
@@ -201,8 +203,10 @@ class ModbusMeter:
             hub.publish(Health(self.name, state, detail, time.time_ns()))  # type: ignore[arg-type]
 
     def _count(self, hub: Hub) -> None:
-        traffic = hub.traffic("modbus")
-        sent, received, errors = self.client.counters.take()
-        traffic.sent += sent
-        traffic.received += received
-        traffic.errors += errors
+        traffic, new = hub.traffic("modbus"), self.client.counters.take()
+        traffic.sent += new.sent
+        traffic.received += new.answered + new.refused
+        traffic.errors += new.invalid
+        hub.count("evcore_modbus_timeouts_total", new.timeouts)
+        hub.count("evcore_modbus_late_replies_total", new.late)
+        hub.count("evcore_modbus_stray_bytes_total", new.stray_bytes)

@@ -9,7 +9,7 @@ another request. Requests to other units go on meanwhile.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from evcore.core.modbus import Request, tcp_size
@@ -54,7 +54,8 @@ Event = Answered | Failed | Broken
 
 @dataclass(slots=True)
 class Counters:
-    """sent, answered: requests, good replies. late: replies to requests given up. stray_bytes: heard, and no reply."""
+    """sent, answered: requests, good replies. invalid: what came instead of a reply. late: replies to requests given
+    up. stray_bytes: heard on a line, and no reply."""
 
     sent: int = 0
     answered: int = 0
@@ -63,13 +64,14 @@ class Counters:
     timeouts: int = 0
     late: int = 0
     stray_bytes: int = 0
-    _taken: tuple[int, int, int] = (0, 0, 0)
+    _taken: Counters | None = None
 
-    def take(self) -> tuple[int, int, int]:
-        """Sent, received and broken messages since the last call, whoever called."""
-        now, before = (self.sent, self.answered + self.refused, self.invalid), self._taken
-        self._taken = now
-        return now[0] - before[0], now[1] - before[1], now[2] - before[2]
+    def take(self) -> Counters:
+        """What was counted since the last call, whoever called."""
+        before = self._taken or Counters()
+        self._taken = now = replace(self, _taken=None)
+        names = [one.name for one in fields(self) if one.name != "_taken"]
+        return Counters(**{name: getattr(now, name) - getattr(before, name) for name in names})
 
 
 @dataclass(slots=True)
@@ -232,6 +234,7 @@ class Master:
                 size = tcp_size(self._heard)
             except FrameError as error:
                 self._heard.clear()
+                self.counters.invalid += 1
                 self._events.append(Broken(error))
                 return
             if size == 0:
@@ -246,6 +249,7 @@ class Master:
             age = (self._transactions - got) % 65535  # of the request that it answers, in requests
             late = got != 0 and age < min(self.counters.sent, _LATE_MAX)
             self.counters.late += late
+            self.counters.invalid += not late
             if call is not None and not late:
                 call.wrong = InvalidReply("transaction", call.transaction, got)
             return
@@ -254,6 +258,7 @@ class Master:
         except ModbusException as error:
             self._answer(call, error)
         except InvalidReply as error:
+            self.counters.invalid += 1
             call.wrong = error
             self._give_up_try(call)
 
@@ -290,6 +295,7 @@ class Master:
             if self._call is None:
                 return
             call.wrong = self._diagnose(call)
+            self.counters.invalid += call.wrong is not None
         self.counters.timeouts += 1
         self._unit_free[call.request.unit] = self._now + self._quarantine
         self._give_up_try(call)
@@ -309,7 +315,6 @@ class Master:
 
     def _give_up_try(self, call: _Call) -> None:
         self._call = None
-        self.counters.invalid += call.wrong is not None
         if call.tries_left > 0:
             self._waiting.appendleft(call)
             return
