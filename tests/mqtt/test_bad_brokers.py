@@ -71,6 +71,7 @@ async def test_a_broker_that_accepts_and_never_answers_stalls_nothing(run, hub, 
         await run(backend(port), up=False)
         health = await down(hub, until)
     assert health.detail == "no CONNACK: silence for 0.6 s (MQTT 5), silence for 0.6 s (MQTT 3.1.1)"
+    assert hub.counters()["evcore_mqtt_failures_total", (("connector", "mqtt"),)] >= 1
     assert len(gaps) > 20
     # A blocking connect would show as 0.6 s; the margin is for a busy machine.
     assert max(gaps) < 0.5

@@ -52,6 +52,13 @@ async def test_garbage_is_counted_answered_and_does_nothing(watcher, hub, until,
     assert not asked
 
 
+async def test_a_command_that_there_is_not_is_answered_and_counted(watcher, hub, until):
+    watcher.publish(f"{ROOT}/CP1/cmd/fly", {})
+    answer = await until(lambda: watcher.last(f"{ROOT}/CP1/rsp/fly"))
+    assert answer["status"] == "NotSupported"
+    assert hub.counters()["evcore_mqtt_refused_total", (("reason", "verb"),)] == 1
+
+
 async def test_a_forged_response_topic_is_refused(watcher, hub, until):
     watcher.publish(f"{ROOT}/CP1/cmd/reset", {}, reply_to=f"{ROOT}/CP1/status")
     answer = await until(lambda: watcher.last(f"{ROOT}/CP1/rsp/reset"))

@@ -171,6 +171,7 @@ class MqttBackend:
                 reason, this_pause = f"refused: {error}", self._refused_retry_s
             except LinkError as error:
                 reason, this_pause = str(error), pause
+            run.hub.count("evcore_mqtt_failures_total", connector=self.name)
             self._tell(run.hub, "down", reason)
             if time.monotonic() - began > longest:
                 pause = this_pause = shortest

@@ -60,6 +60,7 @@ class Commands:
 
     def _start(self, target: str, name: str, request: Request, to: str, correlation: bytes | None) -> None:
         if name not in Verb.__members__.values():
+            self._refuse("verb", name)
             self._answer(to, correlation, request.id, Answer("NotSupported", False, f"no such command; it is {_NAMES}"))
         elif self._running >= self._limit:
             self._hub.count("evcore_mqtt_refused_total", reason="busy")
