@@ -90,7 +90,7 @@ class GenericProvider:
         try:
             data = orjson.loads(body)["data"]
             ref, captured = _ref(data.get("id")), _captured(data.get("captured"))
-            return Notice(id, str(data["reference"]), ref, str(data["status"]), captured)
+            return Notice(id, _text(data, "reference"), ref, _text(data, "status"), captured)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             what = str(error)[:200] or type(error).__name__
             raise MessageError(f"webhook {id}: expected type and data with id, reference, status: {what}") from None
@@ -148,6 +148,13 @@ def _hold(answer: dict[str, Any]) -> Hold:
         )
     except ValueError as error:
         raise LinkError(f"payment provider: {error}, got {str(answer)[:200]}") from None
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = data[name]
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: expected text")
+    return value
 
 
 def _ref(value: Any) -> str:
