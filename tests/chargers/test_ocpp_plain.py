@@ -70,7 +70,7 @@ async def test_a_limit_that_is_no_number_is_refused_before_anyone_is_asked(csms:
     site = await csms(registered=["CP1"])
     async with dial(site, "ocpp1.6"):
         answer = await site.command(Verb.SET_LIMIT, evse=1, limit=limit)
-    assert (answer.status, answer.ok) == ("Error", False)
+    assert (answer.status, answer.ok) == ("Invalid", False)
     assert "finite" in answer.reason
 
 
@@ -90,7 +90,7 @@ async def test_a_transaction_of_2x_is_not_stopped_in_the_words_of_16(csms: Start
         )
     async with dial(site, "ocpp1.6"):
         answer = await site.command(Verb.STOP, evse=1)
-    assert (answer.status, "tx-a" in answer.reason, "OCPP 1.6" in answer.reason) == ("Error", True, True)
+    assert (answer.status, "tx-a" in answer.reason, "OCPP 1.6" in answer.reason) == ("Invalid", True, True)
 
 
 async def test_values_that_name_no_transaction_count_for_the_session_of_their_connector(csms: Start) -> None:

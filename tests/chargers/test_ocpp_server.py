@@ -142,7 +142,7 @@ async def test_every_command_gets_the_stations_own_answer(csms: Start, version: 
     await wait_until(lambda: site.events("session.started"))
     expected: list[tuple[Verb, dict[str, Any], str]] = [
         (Verb.START, {"token": "T1", "evse": 1}, "Rejected"),
-        (Verb.START, {"evse": 1}, "Error"),
+        (Verb.START, {"evse": 1}, "Invalid"),
         (Verb.SET_LIMIT, {"evse": 1, "limit": 6, "unit": "A"}, "Accepted"),
         (Verb.SET_LIMIT, {"evse": 0, "limit": 8000.0, "unit": "W"}, "Accepted"),
         (Verb.SET_LIMIT, {"evse": 1, "limit": 6, "unit": "horses"}, "Error"),

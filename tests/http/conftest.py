@@ -176,6 +176,8 @@ def charger(site: LocalSite) -> list[Command]:
             raise ValueError("out of order")
         if command.verb == "get_log":
             return Answer("NotSupported", False, "OCPP 1.6 without the security extension")
+        if command.verb == "set_limit":
+            return Answer("Invalid", False, "limit: is missing")
         accepted = command.verb == "start"
         return Answer("Accepted" if accepted else "Rejected", accepted, data={"status": "x"})
 

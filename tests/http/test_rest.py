@@ -44,6 +44,7 @@ async def test_a_command_is_answered_with_the_chargers_own_word(client, charger)
     [
         ("stop", "CP1", 200, "Rejected"),
         ("get_log", "CP1", 200, "NotSupported"),
+        ("set_limit", "CP1", 422, "Invalid"),
         ("reset", "CP1", 502, "Error"),
         ("unlock", "CP1", 504, "Timeout"),
         ("start", "CP2", 409, "Offline"),

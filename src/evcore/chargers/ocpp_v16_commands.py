@@ -56,7 +56,7 @@ class Commands16:
         try:
             return await verb(self, command.args)
         except BadArgument as error:
-            return Answer("Error", False, f"{command.verb}: {error}")
+            return Answer("Invalid", False, f"{command.verb}: {error}")
 
     async def _start(self, args: Args) -> Answer:
         payload = {"idTag": argument(args, "token", str)}

@@ -40,7 +40,7 @@ class Commands2:
         try:
             return await verb(self, command.args)
         except BadArgument as error:
-            return Answer("Error", False, f"{command.verb}: {error}")
+            return Answer("Invalid", False, f"{command.verb}: {error}")
 
     async def _start(self, args: Args) -> Answer:
         token = {"idToken": argument(args, "token", str), "type": argument(args, "token_type", str, "Central")}

@@ -39,13 +39,21 @@ async def get_charger(at: Context, call: Call) -> Reply:
     return Reply(wire(station) | {"evses": evses, "samples": _samples(at.hub, f"sample/{id}/")[id]})
 
 
+_FAILED = {
+    "Offline": (409, "charger-offline"),
+    "Invalid": (422, "command-invalid"),
+    "Timeout": (504, "charger-timeout"),
+    "Error": (502, "charger-error"),
+}
+
+
 async def command_charger(at: Context, call: Call) -> Reply:
     """Ask something of a charger and wait for its own answer.
 
     200 is the charger's answer, also when it is a no (`ok` false: Rejected, NotSupported, ...): the answer is what was
     asked for. 409: it is not connected, nothing was asked. 504: asked, but no answer in time; it may still act. 502: it
-    answered with an error. A repeat with the same Idempotency-Key within ten minutes gets the first answer; 422 if it
-    is for another command.
+    answered with an error. 422: an argument is missing or wrong, nothing was asked. A repeat with the same
+    Idempotency-Key within ten minutes gets the first answer; 422 if it is for another command.
     """
     id = call.path["id"]
     body: CommandBody = call.body
@@ -55,9 +63,8 @@ async def command_charger(at: Context, call: Call) -> Reply:
         raise ProblemError(422, str(error), kind="key-reused") from None
     if answer.status == "Offline" and at.hub.last(f"charger/{id}") is None:
         raise ProblemError(404, f"no charger {id!r}")
-    failed = {"Offline": (409, "charger-offline"), "Timeout": (504, "charger-timeout"), "Error": (502, "charger-error")}
-    if not answer.ok and answer.status in failed:
-        status, kind = failed[answer.status]
+    if not answer.ok and answer.status in _FAILED:
+        status, kind = _FAILED[answer.status]
         raise ProblemError(status, answer.reason or answer.status, kind=kind, answer=wire(answer))
     return Reply(wire(answer))
 
