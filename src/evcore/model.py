@@ -311,7 +311,7 @@ class Answer:
     """What the device itself answered.
 
     status: its own word (Accepted, Rejected, Unlocked, RebootRequired, ...), or ours: NotSupported (it cannot), Offline
-    (no such device connected), Invalid (an argument is missing or wrong, it was not asked), Timeout (no answer in time),
+    (no such device connected), Invalid (a wrong argument, it was not asked), Timeout (no answer in time),
     Error (it answered with an error). ok: the device will do or did it. reason: one line. data: the device's answer in
     full, wire names.
     """
