@@ -184,6 +184,55 @@ def test_every_file_of_the_json_test_suite_alone_and_as_a_payload(shared_data):
             assert inside in NO_JSON | {"depth"}, file.name
 
 
+# Every kind of token there is; cut anywhere, it is no JSON any more.
+EVERYTHING = (
+    '[2, "id-é\\u20ac","DataTransfer",{"vendorId":"0123456789abcdef\\n\\ud83d\\ude00😀\x7f","data":[{"a":-0.5e-10},'
+    '{"b":1E+22},[[],{},""],true , false,null,\t-9223372036854775808,1234567890.12345678901234567890,"\\"\\\\\\/\\b"]}]'
+).encode()
+
+
+def at_every_address(data: bytes) -> set[tuple[str, int | None]]:
+    """The verdicts on the same bytes at 64 addresses, the room before and after them full of quotes."""
+    room, found = bytearray(b'"' * (len(data) + 128)), set()
+    view = memoryview(room)
+    for shift in range(64):
+        room[shift : shift + len(data)] = data
+        try:
+            scan(view[shift : shift + len(data)], 1 << 20, 1024)
+            found.add(("ok", None))
+        except FrameError as error:
+            found.add((error.reason, error.where))
+        room[shift] = 0x22
+    return found
+
+
+def test_a_frame_cut_anywhere_is_refused_as_orjson_refuses_it_wherever_it_lies():
+    assert verdict(EVERYTHING) == "ok"
+    assert at_every_address(EVERYTHING) == {("ok", None)}
+    for cut in range(len(EVERYTHING)):
+        assert verdict(EVERYTHING[:cut]) in NO_JSON
+        assert (verdict(EVERYTHING[cut:]) == "ok") == (cut == 0)
+        assert len(at_every_address(EVERYTHING[:cut])) == 1
+
+
+def test_every_byte_changed_to_every_other_is_judged_as_orjson_judges_it():
+    for at in range(len(EVERYTHING)):
+        for byte in range(256):
+            verdict(EVERYTHING[:at] + bytes([byte]) + EVERYTHING[at + 1 :])
+
+
+def test_the_json_test_suite_is_judged_alike_wherever_it_lies_and_wherever_it_is_cut(shared_data):
+    for file in sorted((shared_data / "json-test-suite").glob("*.json")):
+        text = file.read_bytes()
+        if len(text) > 300:
+            continue
+        data = b'[3,"1",{"p":' + text + b"}]"
+        assert len(at_every_address(data)) == 1, file.name
+        for cut in range(len(text)):
+            verdict(b'[3,"1",{"p":' + text[:cut] + b"}]", max_depth=1024)
+            verdict(b'[3,"1",{"p":' + text[cut:] + b"}]", max_depth=1024)
+
+
 @pytest.mark.parametrize("levels", [1023, 1024, 1025])
 def test_the_deepest_frame_that_orjson_takes_is_the_deepest_that_can_be_allowed(levels):
     inner = levels - 2
