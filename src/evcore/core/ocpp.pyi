@@ -8,6 +8,8 @@ class Frame:
     action: str | None
     payload: Any
     error_details: Any
+    mended: bytes | None
+    repairs: tuple[Any, ...]
     @property
     def type(self) -> int: ...
     @property

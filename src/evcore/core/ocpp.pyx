@@ -44,6 +44,8 @@ cdef class Frame:
     action: of a CALL or SEND; of a CALLRESULT once it was decoded with the call's action. payload: None until decoded.
     payload_span: (start, end) of the payload, or of an error's details, in the bytes scanned (of a str: in its UTF-8).
     error_code, error_description, error_details: of a CALLERROR or CALLRESULTERROR, otherwise None.
+    repairs: what the lenient mode mended (`evcore.ocpp.repairs.Repair`), () if nothing. mended: the whole message as it
+    was then understood, to which payload_span refers; None if it was as received.
     Source: OCPP-J 1.6, 4.2; OCPP 2.1 Part 4, 4.2.
     """
 
@@ -55,6 +57,8 @@ cdef class Frame:
     cdef readonly str error_code
     cdef readonly str error_description
     cdef public object error_details
+    cdef public bytes mended
+    cdef tuple _repairs
 
     __match_args__ = ("type", "id", "action", "payload")
 
@@ -63,6 +67,14 @@ cdef class Frame:
         self.type, self.id, self.action, self.payload, self.payload_span = type, id, action, payload, payload_span
         self.error_code, self.error_description = error_code, error_description
         self.error_details = error_details
+
+    @property
+    def repairs(self):
+        return () if self._repairs is None else self._repairs
+
+    @repairs.setter
+    def repairs(self, tuple repairs):
+        self._repairs = repairs
 
     def _fields(self):
         return (self.type, self.id, self.action, self.payload, self.payload_span, self.error_code,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from evcore.core.ocpp import Frame, scan
-from evcore.errors import FrameError, PayloadError
+from evcore.errors import FrameError, MessageError, PayloadError
 
 from .names import to_snake, to_wire
+from .policy import Mode, Policy, policy_of
 from .schemas import Kind, Schema, schemas_of
 from .violations import find_violation, spell
 
@@ -47,7 +48,9 @@ class Limits:
 class Codec:
     """The messages of one OCPP version ("1.6", "2.0.1" or "2.1"); no state, so one codec serves any number of links.
 
-    mode: "strict" judges every payload by its schema; "off" by none (frames are always judged). exact: wire names of
+    mode: "strict" judges every payload by its schema; "lenient" mends what comes in where a known repair fits and says so
+    in the frame's `repairs`; "off" judges none (frames are always judged). policy: instead of a mode, the same by
+    direction and action. exact: wire names of
     members, such as `{"value"}`, or True for all, whose numbers with a fraction or exponent come as Decimal with the
     digits received; elsewhere those are float. Integers are int.
 
@@ -59,18 +62,22 @@ class Codec:
         self,
         version: str,
         *,
-        mode: Literal["strict", "off"] = "strict",
+        mode: Mode | None = None,
+        policy: Policy | None = None,
         limits: Limits = Limits(),
         exact: Collection[str] | bool = False,
     ) -> None:
-        if mode not in ("strict", "off"):
-            raise ValueError(f"mode: expected strict or off, got {mode!r}")
-        self.version, self.mode, self.limits = version, mode, limits
+        if policy is not None and mode is not None:
+            raise ValueError("mode: expected none beside a policy, which has its own")
+        self.version, self.limits = version, limits
+        self.policy = policy_of(mode or "strict") if policy is None else policy
+        self._judged = not self.policy.everywhere("in", "off")
+        self._strict = self.policy.everywhere("in", "strict")
         self._schemas = schemas_of(version)
         self._exact = exact if isinstance(exact, bool) else frozenset(exact)
 
     def __repr__(self) -> str:
-        return f"Codec({self.version!r}, mode={self.mode!r})"
+        return f"Codec({self.version!r}, {self.policy!r})"
 
     # ---- bytes in ----
 
@@ -104,6 +111,21 @@ class Codec:
         """
         if isinstance(data, str):
             data = _encoded(data)
+        try:
+            return self._decode(data, names, action, self._judged)
+        except MessageError as error:
+            if self._strict:
+                raise
+            from .lenient import rescue
+
+            def again(message: bytes, judged: bool) -> Frame:
+                return self._decode(message, names, action, judged)
+
+            return rescue(bytes(data), error, self.policy, self.version, False, again)
+
+    def _decode(
+        self, data: Buffer, names: Literal["snake", "wire"], action: str | Mapping[str, str] | None, judged: bool
+    ) -> Frame:
         frame = self.scan(data)
         text = _span(data, frame)
         if frame.type in (CALLERROR, CALLRESULTERROR):
@@ -111,9 +133,10 @@ class Codec:
             return frame
         if frame.type == CALLRESULT:
             frame.action = action if action is None or isinstance(action, str) else action.get(frame.id)
-        schema = self._schema(frame)
+        schema = self._schema(frame, judged)
         payload = orjson.loads(text) or {}
-        self._judge(frame, schema, payload, text)
+        if judged and schema is not None:
+            self._judge(frame, schema, payload, text)
         if self._exact and schema is not None:
             payload = _parse_exact(text, self._exact)
         if schema is not None and names == "snake":
@@ -121,19 +144,17 @@ class Codec:
         frame.payload = payload
         return frame
 
-    def _schema(self, frame: Frame) -> Schema | None:
+    def _schema(self, frame: Frame, judged: bool) -> Schema | None:
         if frame.action is None:
-            if self.mode == "off":
+            if not judged:
                 return None
             raise FrameError("unsolicited", "no call with this id", id=frame.id, type=frame.type)
         schema = self._schemas.get(_KINDS[frame.type], frame.action)
-        if schema is None and self.mode == "strict":
+        if schema is None and judged:
             raise _unknown(frame.type, frame.id, frame.action)
         return schema
 
-    def _judge(self, frame: Frame, schema: Schema | None, payload: Any, text: memoryview | bytes) -> None:
-        if schema is None or self.mode == "off":
-            return
+    def _judge(self, frame: Frame, schema: Schema, payload: Any, text: memoryview | bytes) -> None:
         if schema.decimal:
             payload = _parse_exact(text, True)
         error = find_violation(schema.validator, self.version, payload)
@@ -176,15 +197,26 @@ class Codec:
         return self._encode_error(CALLRESULTERROR, id, code, description, details)
 
     def _encode(self, type: int, id: str, action: str, payload: object) -> bytes:
+        rule = self.policy.rule("out", action)
         schema = self._schemas.get(_KINDS[type], action)
-        if schema is None and self.mode == "strict":
+        if schema is None and rule.mode != "off":
             raise _unknown(type, id, action)
         text = _dump(to_wire(None if schema is None else schema.shape, payload))
         head = orjson.dumps([type, id] if type == CALLRESULT else [type, id, action])
         message = head[:-1] + b"," + text + b"]"
         frame = self.scan(message)
         frame.action = action
-        self._judge(frame, schema, orjson.loads(text), text)
+        if schema is None or rule.mode == "off":
+            return message
+        try:
+            self._judge(frame, schema, orjson.loads(text), text)
+        except PayloadError as error:
+            if rule.mode == "strict":
+                raise
+            from .lenient import rescue_outgoing
+
+            message = head[:-1] + b"," + rescue_outgoing(text, error, rule, self.version, False) + b"]"
+            self.scan(message)
         return message
 
     def _encode_error(

@@ -1,0 +1,270 @@
+"""Every violation of a payload, in Python: for explanations and for the lenient mode, where time is no matter.
+
+The verdict of the codec is the one that counts; a test compares the two. Linear in the size of the payload.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from evcore.ocpp.repairs import quote, shorten
+from evcore.ocpp.violations import CODES, spell
+
+Path = tuple[str | int, ...]
+
+
+class _Left:
+    """What a member becomes that is left out."""
+
+    def __repr__(self) -> str:
+        return "LEFT_OUT"
+
+
+LEFT_OUT: Final = _Left()
+_TRIES = 4  # of mending one value: a number becomes a text, which is then too long ...
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """code: in the spelling of the version. path: JSON pointer. expected, got: bounded text."""
+
+    code: str
+    path: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.path or '/'}: expected {self.expected}, got {self.got}"
+
+
+@dataclass(slots=True)
+class Spot:
+    """One violation where it stands. rule: the keyword of the schema. node: the schema that is broken. value: what
+    breaks it. path: where; holder: the object or list that it is in (None: it is the payload). optional: it may be
+    left out."""
+
+    rule: str
+    node: dict[str, Any]
+    value: Any
+    path: Path
+    holder: Any
+    optional: bool
+
+    @property
+    def name(self) -> str:
+        """The member's name; of an item that of its list."""
+        return next((step for step in reversed(self.path) if isinstance(step, str)), "")
+
+
+Mend = Callable[[Spot], Any]  # -> the mended value, LEFT_OUT, or None where nothing fits
+
+
+class Judge:
+    """Walks one payload. violations: what was found and not mended, at most `limit`; found: how many there were.
+
+    mend: asked for every violation; what it returns is judged again. formats: judge date-time and uri too.
+    """
+
+    def __init__(self, version: str, *, formats: bool = False, mend: Mend | None = None, limit: int = 100) -> None:
+        self.version, self.formats, self.limit = version, formats, limit
+        self.violations: list[Violation] = []
+        self.found = 0
+        self._mend = mend
+
+    def judge(self, root: dict[str, Any], payload: Any) -> Any:
+        """The payload, with what was mended; objects and lists are changed in place. root: a schema without
+        references. Numbers with a fraction are judged best as Decimal."""
+        return self._walk(root, payload, (), None, False)
+
+    def _walk(self, node: dict[str, Any], value: Any, path: Path, holder: Any, optional: bool) -> Any:
+        for _ in range(_TRIES):
+            rule = self._broken(node, value)
+            if rule is None:
+                break
+            spot = Spot(rule, node, value, path, holder, optional)
+            changed = None if self._mend is None else self._mend(spot)
+            if changed is None:
+                self._report(spot)
+                if rule == "type":
+                    return value
+                break
+            if changed is LEFT_OUT:
+                return LEFT_OUT
+            value = changed
+        if isinstance(value, dict):
+            return self._members(node, value, path, holder)
+        if isinstance(value, list):
+            return self._items(node, value, path, holder, optional)
+        return value
+
+    def _members(self, node: dict[str, Any], value: dict[str, Any], path: Path, holder: Any) -> Any:
+        known, required = node.get("properties", {}), node.get("required", ())
+        closed = node.get("additionalProperties", True) is False
+        for name in list(value):
+            here = (*path, name)
+            if name in known:
+                # a member that must be there may go together with its object, where that is one of many
+                kept = self._walk(known[name], value[name], here, value, name not in required)
+                if kept is not LEFT_OUT:
+                    value[name] = kept
+                    continue
+                if name in required:
+                    return LEFT_OUT
+            elif not closed:
+                continue
+            else:
+                spot = Spot("additionalProperties", node, value[name], here, value, True)
+                if self._mend is None or self._mend(spot) is not LEFT_OUT:
+                    self._report(spot)
+                    continue
+            del value[name]
+        for name in required:
+            if name not in value:
+                self._report(Spot("required", node, None, (*path, name), value, False))
+        return value
+
+    def _items(self, node: dict[str, Any], value: list[Any], path: Path, holder: Any, optional: bool) -> Any:
+        if "items" not in node:
+            return value
+        kept = []
+        for n, item in enumerate(value):
+            walked = self._walk(node["items"], item, (*path, n), value, True)
+            if walked is not LEFT_OUT:
+                kept.append(walked)
+        if len(kept) == len(value):
+            return kept
+        return self._walk({**node, "items": {}}, kept, path, holder, optional)  # shorter: is that still enough?
+
+    def _broken(self, node: dict[str, Any], value: Any) -> str | None:
+        """The first rule that a value breaks by itself; the members of objects and lists have their own turn."""
+        kind = node.get("type")
+        if kind is not None and not _is(kind, value, self.version):
+            return "type"
+        if isinstance(value, str):
+            return self._broken_by_text(node, value)
+        if isinstance(value, list):
+            if len(value) < node.get("minItems", 0):
+                return "minItems"
+            return "maxItems" if len(value) > node.get("maxItems", len(value)) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+            return None
+        if value < node.get("minimum", value):
+            return "minimum"
+        if value > node.get("maximum", value):
+            return "maximum"
+        return "multipleOf" if "multipleOf" in node and not _is_multiple(value, node["multipleOf"]) else None
+
+    def _broken_by_text(self, node: dict[str, Any], value: str) -> str | None:
+        if "enum" in node and value not in node["enum"]:
+            return "enum"
+        if len(value) > node.get("maxLength", len(value)):
+            return "maxLength"
+        if self.formats and "format" in node and not _FORMATS.get(node["format"], _anything)(value):
+            return "format"
+        return None
+
+    def _report(self, spot: Spot) -> None:
+        self.found += 1
+        if self.found <= self.limit:
+            code = spell(self.version, CODES.get(spot.rule, "FormatViolation"))
+            self.violations.append(Violation(code, pointer(spot.path), _expected(spot), _got(spot)))
+
+
+def pointer(path: Path) -> str:
+    """A JSON pointer (RFC 6901), each step shortened."""
+    return "".join(f"/{shorten(str(step)).replace('~', '~0').replace('/', '~1')}" for step in path)
+
+
+def _is(kind: str, value: Any, version: str) -> bool:
+    if kind == "integer" and not isinstance(value, (bool, int)):
+        # Draft 4, for 1.6, knows no integer 1.0; Draft 6 does
+        return version != "1.6" and isinstance(value, (float, Decimal)) and value == int(value)
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, _KINDS.get(kind, object))
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float, Decimal),
+    "null": type(None),
+}
+
+
+def _is_multiple(value: int | float | Decimal, step: float) -> bool:
+    """By decimal digits: 0.3 is a multiple of 0.1, which no arithmetic on doubles says. Steps 10^-n only."""
+    places = -int(Decimal(repr(step)).as_tuple().exponent)
+    _, digits, exponent = (value if isinstance(value, Decimal) else Decimal(repr(value))).as_tuple()
+    surplus = -int(exponent) - places
+    return surplus <= 0 or not any(digits[-surplus:])
+
+
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)  # RFC 3339, 5.6; no year 0, which Python has not
+
+
+def is_time(text: str) -> bool:
+    """Is it an RFC 3339 date-time? A leap second is one, at the end of a minute."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return False
+    day, minute, second, zone = found.groups()
+    try:
+        datetime.fromisoformat(f"{day}T{minute}{'59' if second == '60' else second}{zone.upper()}")
+    except ValueError:
+        return False
+    return True
+
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]*")  # RFC 3986, 3, roughly
+
+
+def _is_uri(text: str) -> bool:
+    return _URI.fullmatch(text) is not None
+
+
+def _anything(text: str) -> bool:
+    return True
+
+
+_FORMATS: dict[str, Callable[[str], bool]] = {"date-time": is_time, "uri": _is_uri}
+
+_EXPECTED = {
+    "maxLength": "at most {} characters",
+    "minItems": "{} or more items",
+    "maxItems": "at most {} items",
+    "minimum": "{} or more",
+    "maximum": "at most {}",
+    "multipleOf": "a multiple of {}",
+}
+
+
+def _expected(spot: Spot) -> str:
+    if spot.rule == "required":
+        return "a value"
+    if spot.rule == "additionalProperties":
+        return "no such member"
+    limit = spot.node[spot.rule]
+    if spot.rule == "enum":
+        return f"one of {', '.join(limit[:6])}{f', ... ({len(limit)} in all)' if len(limit) > 6 else ''}"
+    return shorten(_EXPECTED.get(spot.rule, "{}").format(limit))
+
+
+def _got(spot: Spot) -> str:
+    if spot.rule == "required":
+        return "nothing"
+    if spot.rule in ("minItems", "maxItems", "maxLength"):
+        return f"{len(spot.value)}"
+    if spot.rule in ("enum", "format") and isinstance(spot.value, str):
+        return shorten(repr(spot.value))
+    return quote(spot.value)
