@@ -113,7 +113,7 @@ def test_a_version_or_mode_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"2\.0"):
         Codec("2.0")
     with pytest.raises(ValueError, match="mode"):
-        Codec("1.6", mode="lenient")
+        Codec("1.6", mode="loose")
 
 
 # ---- exact numbers ----

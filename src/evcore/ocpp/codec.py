@@ -48,9 +48,9 @@ class Limits:
 class Codec:
     """The messages of one OCPP version ("1.6", "2.0.1" or "2.1"); no state, so one codec serves any number of links.
 
-    mode: "strict" judges every payload by its schema; "lenient" mends what comes in where a known repair fits and says so
-    in the frame's `repairs`; "off" judges none (frames are always judged). policy: instead of a mode, the same by
-    direction and action. exact: wire names of
+    mode: "strict" (None) judges every payload by its schema; "lenient" mends what comes in where a known repair fits
+    and says so in the frame's `repairs`; "off" judges none (frames are always judged). policy: instead of a mode, the
+    same by direction and action. exact: wire names of
     members, such as `{"value"}`, or True for all, whose numbers with a fraction or exponent come as Decimal with the
     digits received; elsewhere those are float. Integers are int.
 

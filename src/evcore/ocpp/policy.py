@@ -3,7 +3,7 @@
 `"in"` is what the peer sends, `"out"` what this side sends. Modes:
 
 strict      a message that breaks its schema is refused, with the code and the place
-lenient     it is mended where one of the repairs fits (`evcore.ocpp.repairs`), and each repair is reported; else refused
+lenient     it is mended where a repair of the table fits (`evcore.ocpp.repairs`), and that is reported; else refused
 off         nothing is judged but the frame itself
 """
 
@@ -66,8 +66,8 @@ class Policy:
         out: Rule | Mode = "strict",
         out_actions: Mapping[str, Rule | Mode] = _NONE,
     ) -> None:
-        """mode, repairs: of what comes in. actions: by action, where it differs. out, out_actions: the same of what goes
-        out: strict unless said otherwise, for a peer is to get what its protocol promises. Raises ValueError."""
+        """mode, repairs: of what comes in. actions: by action, where it differs. out, out_actions: the same of what
+        goes out: strict unless said otherwise, for a peer is to get what its protocol promises. Raises ValueError."""
         found: dict[tuple[Direction, str], Rule] = {}
         for direction, key, given in (("in", "actions", actions), ("out", "out_actions", out_actions)):
             for action, rule in given.items():

@@ -15,6 +15,7 @@ from evcore.ocpp.repairs import Repair, table
 MOST = 32  # repairs of the text of one message
 _SPACE = b" \t\r\n"
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_CONTROLS = bytes(range(0x20))
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 
 
@@ -29,7 +30,7 @@ class _Change(NamedTuple):
 
 
 def mend_text(data: bytes, error: FrameError, allowed: frozenset[str]) -> tuple[bytes, Repair] | None:
-    """The message with the fault mended that a scan stopped at, None where no repair fits. Only one fault: scan again."""
+    """The message with the fault mended that a scan stopped at, None where no repair fits. One fault: scan again."""
     at = error.where
     if not isinstance(at, int) or not 0 <= at <= len(data):
         return None
@@ -73,8 +74,11 @@ def _raw_control(data: bytes, at: int, error: FrameError) -> _Change | None:
     if at == len(data) or data[at] >= 0x20 or end < 0:
         return None
     raw = data[at:end]
+    count = len(raw) - len(raw.translate(None, _CONTROLS))
+    if count > MOST:
+        return None
     escaped = _CONTROL.sub(lambda found: b"\\u%04x" % found[0][0], raw)
-    return _Change(at, end, escaped, f"{len(_CONTROL.findall(raw))} control characters", "escaped")
+    return _Change(at, end, escaped, f"{count} control characters", "escaped")
 
 
 def _unclosed(data: bytes, at: int, error: FrameError) -> _Change | None:

@@ -181,7 +181,8 @@ def _time_parts(spot: Spot) -> tuple[str, str, str, str]:
 
 
 def _time_left_out(row: Row, spot: Spot) -> Any:
-    return LEFT_OUT if spot.node.get("format") == "date-time" and spot.value and _may_go(spot) else None
+    no_time = spot.node.get("format") == "date-time" and spot.value and not any(_time_parts(spot))
+    return LEFT_OUT if no_time and _may_go(spot) else None
 
 
 def _cut(row: Row, spot: Spot) -> Any:
