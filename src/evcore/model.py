@@ -15,10 +15,11 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, Literal
+
+from evcore.verbs import Verb as Verb  # part of the vocabulary, in a file of its own
 
 Quality = Literal["good", "stale", "suspect"]
 
@@ -100,10 +101,11 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One outlet of an EVSE. type: OCPP 2.0.1 ConnectorEnumType, "" where unknown."""
+    """One outlet of an EVSE. type: OCPP 2.0.1 ConnectorEnumType, status: ConnectorStatusEnumType; "" where unknown."""
 
     id: int
     type: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,48 +256,6 @@ State = Station | Evse | Session | Payment | Meter | Vehicle | Health
 Item = Sample | Event | State
 
 
-class Verb(StrEnum):
-    """The closed list of commands: OCPP's own verbs. What a device cannot do is answered `NotSupported` with the
-    reason.
-
-    Arguments (Command.args): start {token, evse}; stop {session | evse}; reset {type: "Immediate" | "OnIdle"}; unlock
-    {evse, connector}; set_limit {evse, limit, unit: "A" | "W"}; change_availability {evse?, operative: bool}; trigger
-    {message, evse?}; get_config {keys?}; set_config {key, value}; get_variables {variables: [{component, variable}]};
-    set_variables {variables: [{component, variable, value}]}; data_transfer {vendor_id, message_id?, data?}; the others
-    as in OCPP 2.0.1, snake_case.
-    """
-
-    START = "start"
-    STOP = "stop"
-    RESET = "reset"
-    UNLOCK = "unlock"
-    SET_LIMIT = "set_limit"
-    CLEAR_LIMIT = "clear_limit"
-    CHANGE_AVAILABILITY = "change_availability"
-    TRIGGER = "trigger"
-    GET_CONFIG = "get_config"
-    SET_CONFIG = "set_config"
-    GET_VARIABLES = "get_variables"
-    SET_VARIABLES = "set_variables"
-    GET_COMPOSITE_SCHEDULE = "get_composite_schedule"
-    GET_REPORT = "get_report"
-    SET_MONITORING = "set_monitoring"
-    GET_LOG = "get_log"
-    UPDATE_FIRMWARE = "update_firmware"
-    SEND_LOCAL_LIST = "send_local_list"
-    RESERVE = "reserve"
-    CANCEL_RESERVATION = "cancel_reservation"
-    CLEAR_CACHE = "clear_cache"
-    DATA_TRANSFER = "data_transfer"
-    COST_UPDATED = "cost_updated"
-    SET_DISPLAY_MESSAGE = "set_display_message"
-    SET_TARIFF = "set_tariff"
-    INSTALL_CERTIFICATE = "install_certificate"
-    DELETE_CERTIFICATE = "delete_certificate"
-    GET_INSTALLED_CERTIFICATES = "get_installed_certificates"
-    CERTIFICATE_SIGNED = "certificate_signed"
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something asked of a device. target: its id. id: the asker's, a repeat within minutes gets the first answer."""
@@ -354,11 +314,14 @@ AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "Conc
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """May this token charge? status: the words that OCPP 1.6 and 2.x share (AuthorizationStatus)."""
+    """May this token charge? status: the words that OCPP 1.6 and 2.x share (AuthorizationStatus). max_cost: the most
+    that its session may cost (what a payment holds), in minor units.
+    """
 
     status: AuthorizationStatus
     expires_ns: int | None = None
     group: str | None = None
+    max_cost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

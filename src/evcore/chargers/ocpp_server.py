@@ -15,7 +15,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from evcore.chargers.ocpp_station import ChargerState, Dialect, Services, shown
+from evcore.chargers.ocpp_dialect import Dialect, is_hookable
+from evcore.chargers.ocpp_services import Answerer, Services, SignCertificate, StationRules
+from evcore.chargers.ocpp_station import ChargerState, shown
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
 from evcore.errors import ConfigError, EvcoreError
@@ -47,7 +49,9 @@ class OcppServer:
     registered: identities that were accepted before this process began and need not boot again. heartbeat_s: told to
     stations. ping_s: after so long without a frame a station is pinged, after twice that it is gone; 0 for never.
     mode: see `Codec`. default_subprotocol: for chargers that name none, for example "ocpp1.6". max_message: bytes.
-    max_stations: known at once. max_failures: failed handshakes in a row after which an address waits, one is forgiven
+    max_stations: known at once. rules: how stations are treated. sign_certificate, data_transfer (by vendor id),
+    answers (by action, of messages that otherwise only become events): hooks, see `Services`; they may be coroutines.
+    max_failures: failed handshakes in a row after which an address waits, one is forgiven
     every 2 s; 0 for no limit, where all stations come through one proxy.
     """
 
@@ -73,6 +77,10 @@ class OcppServer:
         max_message: int = 256 * 1024,
         max_stations: int = 20_000,
         max_failures: int = 20,
+        rules: StationRules | None = None,
+        sign_certificate: SignCertificate | None = None,
+        data_transfer: Mapping[str, Answerer] | None = None,
+        answers: Mapping[str, Answerer] | None = None,
     ) -> None:
         if passwords is None and authenticate is None and not allow_unauthenticated and not _is_loopback(host):
             raise ConfigError(
@@ -80,6 +88,10 @@ class OcppServer:
             )
         if default_subprotocol not in ("", *VERSIONS):
             raise ConfigError("OcppServer", "default_subprotocol", f"one of {', '.join(VERSIONS)}", default_subprotocol)
+        for action in answers or ():
+            if not is_hookable(action, (Dialect16, Dialect2)):
+                raise ConfigError("OcppServer", "answers", "actions that evcore does not answer itself", action)
+        self._hooks = (rules or StationRules(), sign_certificate, data_transfer or {}, answers or {})
         _check_at_least(0, ping_s=ping_s, max_failures=max_failures)
         _check_at_least(1, heartbeat_s=heartbeat_s, max_stations=max_stations)
         _check_at_least(0.001, call_timeout_s=call_timeout_s, handshake_s=handshake_s)
@@ -115,13 +127,18 @@ class OcppServer:
         return f"{scheme}://{host}:{self.port}"
 
     @property
+    def secure(self) -> bool:
+        """Are connections encrypted (security profile 2 or 3)?"""
+        return self._ssl is not None or self._hooks[0].behind_tls
+
+    @property
     def connected(self) -> Collection[str]:
         """Identities of the stations that are connected."""
         return self._links.keys()
 
     async def run(self, hub: Hub) -> None:
         """Serve until cancelled. A port that cannot be had is tried again, with back-off."""
-        self._services = Services(self.name, hub, self._ledger, self._heartbeat_s, self._register)
+        self._services = Services(self.name, hub, self._ledger, self._heartbeat_s, self._register, *self._hooks)
         self._draining = False
         self._chargers, self._links = {}, {}
         self._restored = {}
@@ -276,12 +293,12 @@ class OcppServer:
 class _StationLink(Link):
     """One connection of one station."""
 
-    __slots__ = ("_asked_to_boot", "_dialect", "_server", "release", "state", "subprotocol")
+    __slots__ = ("_asked_to_boot", "_dialect", "_server", "release", "secure", "state", "subprotocol", "version")
 
     def __init__(self, server: OcppServer, state: ChargerState, session: RpcSession, subprotocol: str) -> None:
-        dialect = Dialect16 if session.version == "1.6" else Dialect2
         self._server, self.state, self.subprotocol = server, state, subprotocol
-        self._dialect: Dialect = dialect(state, self.call, session.version)
+        self.version, self.secure = session.version, server.secure
+        self._dialect: Dialect = (Dialect16 if self.version == "1.6" else Dialect2)(state, self)
         self.release: Callable[[], None] = _nothing
         self._asked_to_boot = False
         super().__init__(session, self._dialect.handle, traffic=state.hub.traffic("ocpp"))

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from evcore.errors import CallError, CallTimeout, LinkError, MessageError, StoreError
-from evcore.model import Answer, Authorization, Command, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
+from evcore.chargers.ocpp_reports import Report
+from evcore.chargers.ocpp_services import Services
+from evcore.errors import CallError, StoreError
+from evcore.masking import masked
+from evcore.model import Authorization, Connector, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
 from evcore.ocpp.events import Called, Notified
 from evcore.ocpp.times import parse_time
-from evcore.ports import Hub, Ledger
+from evcore.ports import Hub
 
 MAX_EVSE, MAX_SESSIONS = 999, 256  # of one station: what is kept of it is bounded whatever it says
 TX_PROFILE, DEFAULT_PROFILE = "TxProfile", "TxDefaultProfile"  # ChargingProfilePurposeType
 _SHOWN = 16 * 1024  # bytes of a message that its event carries: events wait in queues that are bounded by number
 _QUIET_NS = 1_000_000_000  # between two events about broken messages of one station
-
-Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
-
-
-class Dialect(Protocol):
-    """One version's words: answers the station's CALLs, makes CALLs of commands."""
-
-    def handle(self, called: Any) -> Any: ...
-    async def command(self, command: Command) -> Answer: ...
-
-
-@dataclass(slots=True)
-class Services:
-    """What all stations of a server share. register: answers BootNotification; None: all are accepted."""
-
-    name: str
-    hub: Hub
-    ledger: Ledger
-    heartbeat_s: int
-    register: Callable[[Station], str] | None
+_MOST_TELLING = ("Occupied", "Reserved", "Available", "Faulted", "Unavailable")  # of an EVSE's connectors
 
 
 @dataclass(slots=True)
@@ -51,6 +34,7 @@ class ChargerState:
     evses: dict[int, Evse] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)  # active, by OCPP's transaction id
     limits: dict[tuple[int, str], float] = field(default_factory=dict)  # A, by EVSE and charging profile purpose
+    reports: dict[int, Report] = field(default_factory=dict)  # that somebody waits for, by request id
     _last_complaint_ns: int = -_QUIET_NS
 
     @property
@@ -130,6 +114,24 @@ class ChargerState:
         if after.fault != before.fault and after.fault:
             self.event("fault.raised", evse=evse, severity="error", text=after.fault)
 
+    def set_connector(self, evse: int, connector: int, time_ns: int, **changes: Any) -> None:
+        """Change a connector of an EVSE (status, type), and with it the EVSE: one is in use where one of its connectors
+        is, and available where one can be used.
+        """
+        known = self.evses.get(evse)
+        connectors = {one.id: one for one in known.connectors} if known else {}
+        connectors[connector] = replace(connectors.get(connector, Connector(connector)), **changes)
+        told = {one.status for one in connectors.values()}
+        status = next((word for word in _MOST_TELLING if word in told), known.status if known else "Available")
+        self.set_evse(
+            evse,
+            status=status,
+            charging=known.charging if known and status == "Occupied" else None,
+            fault="Faulted" if "Faulted" in told else "",
+            connectors=tuple(connectors[id] for id in sorted(connectors)),
+            time_ns=time_ns,
+        )
+
     def limit(self, evse: int, purpose: str, amperes: float | None) -> None:
         """A charging profile was set, or cleared (None); one for the transaction hides the default."""
         self.limits.pop((evse, purpose), None)
@@ -205,28 +207,13 @@ class ChargerState:
             self.set_evse(session.evse, session=None)
 
 
-async def ask(call: Call, action: str, payload: Mapping[str, Any], *, ok: tuple[str, ...] = ("Accepted",)) -> Answer:
-    """Send a CALL and make an `Answer` of the station's own."""
-    try:
-        data = await call(action, payload)
-    except CallError as error:
-        unable = error.code in ("NotImplemented", "NotSupported")
-        return Answer("NotSupported" if unable else "Error", False, f"the station answered {error}"[:200])
-    except CallTimeout:
-        return Answer("Timeout", False, f"the station did not answer {action} in time")
-    except LinkError as error:
-        return Answer("Offline", False, str(error))
-    except (MessageError, TypeError) as error:  # TypeError: JSON has no form of it
-        return Answer("Error", False, f"{action}: {error}"[:200])
-    status = str(data.get("status", "Accepted"))
-    return Answer(status, status in ok, data=plain(data))
-
-
 def shown(message: Called | Notified, part: Any = None) -> Mapping[str, Any]:
-    """The payload, or this part of it, as an event carries it; of a long message only how long it is."""
+    """The payload, or this part of it, as an event carries it: without secrets, and of a long message only how long it
+    is.
+    """
     if message.size > _SHOWN:
         return {"bytes": message.size}
-    data: Mapping[str, Any] = plain(message.payload if part is None else part)
+    data: Mapping[str, Any] = masked(plain(message.payload if part is None else part))
     return data
 
 
@@ -237,32 +224,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, (str, int, float)) else float(value)
-
-
-class BadArgument(ValueError):
-    """A command's argument is missing or wrong."""
-
-
-def argument(args: Mapping[str, Any], name: str, kind: type, default: Any = ...) -> Any:
-    """An argument of a command. Raises BadArgument."""
-    value = args.get(name, default)
-    if value is ...:
-        raise BadArgument(f"{name}: missing")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if value is not default and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
-        raise BadArgument(f"{name}: expected {kind.__name__}, got {value!r}"[:200])
-    if isinstance(value, float) and not math.isfinite(value):
-        raise BadArgument(f"{name}: expected a finite number, got {value}")
-    return value
-
-
-def wanted_session(state: ChargerState, args: Mapping[str, Any]) -> Session | None:
-    """The session that a stop command means: {session} or {evse}."""
-    if "session" in args:
-        return state.find_session(argument(args, "session", str))
-    return state.session_on(argument(args, "evse", int))
-
-
-def not_supported(command: Command, why: str) -> Answer:
-    return Answer("NotSupported", False, f"{command.verb}: {why}")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from evcore.chargers.ocpp_station import Call, ChargerState, shown
-from evcore.chargers.ocpp_v16_commands import Commands16
+from evcore.chargers.ocpp_dialect import Dialect, Notice, Payload
 from evcore.errors import CallError
-from evcore.model import Answer, Authorization, Command, SessionRecord, rfc3339
+from evcore.model import Authorization, Connector, Session, SessionRecord, rfc3339
 from evcore.ocpp.events import Called
 from evcore.ocpp.samples import Reading, read_v16
-
-Payload = dict[str, Any]
 
 # 1.6's one word -> (status, charging) of 2.0.1 (OCPP 1.6, 7.7 ChargePointStatus)
 _STATUS: dict[str, tuple[str, str | None]] = {
@@ -29,38 +26,15 @@ _STATUS: dict[str, tuple[str, str | None]] = {
 }
 
 
-class Dialect16:
-    """A `Dialect`. An EVSE is 1.6's connector; connector 0 is the station itself."""
+class Dialect16(Dialect):
+    """EVSE n is connector n of 1.6, with one connector; connector 0 is the station itself."""
 
-    __slots__ = ("_commands", "state")
-
-    def __init__(self, state: ChargerState, call: Call, version: str = "1.6") -> None:
-        self.state = state
-        self._commands = Commands16(state, call)
-
-    async def command(self, command: Command) -> Answer:
-        return await self._commands.command(command)
-
-    def handle(self, called: Called) -> Any:
-        """The answer, or an awaitable of it. Raises CallError."""
-        handler = _HANDLERS.get(called.action)
-        if handler is None:
-            raise CallError("NotSupported", f"{called.action} is not offered here")
-        return handler(self, called)
+    __slots__ = ()
 
     def _boot(self, called: Called) -> Payload:
-        boot, services = called.payload, self.state.services
-        status = self.state.boot(
-            vendor=boot["chargePointVendor"],
-            model=boot["chargePointModel"],
-            serial=boot.get("chargePointSerialNumber") or boot.get("chargeBoxSerialNumber") or "",
-            firmware=boot.get("firmwareVersion") or "",
-        )
-        return {"currentTime": rfc3339(time.time_ns()), "interval": services.heartbeat_s, "status": status}
-
-    def _heartbeat(self, called: Called) -> Payload:
-        self.state.update()
-        return {"currentTime": rfc3339(time.time_ns())}
+        told = called.payload
+        serial = told.get("chargePointSerialNumber") or told.get("chargeBoxSerialNumber")
+        return self.boot(told["chargePointVendor"], told["chargePointModel"], serial, told.get("firmwareVersion"))
 
     def _status(self, called: Called) -> Payload:
         told = called.payload
@@ -75,7 +49,8 @@ class Dialect16:
             self.state.event(kind, severity="error" if fault else "info", text=fault or told["status"], time_ns=when)
         else:
             status, charging = _STATUS[told["status"]]
-            self.state.set_evse(evse, status=status, charging=charging, fault=fault, time_ns=when)
+            one = (Connector(1, status=status),)
+            self.state.set_evse(evse, status=status, charging=charging, fault=fault, connectors=one, time_ns=when)
         return {}
 
     async def _authorize(self, called: Called) -> Payload:
@@ -83,6 +58,8 @@ class Dialect16:
 
     async def _start(self, called: Called) -> Payload:
         started = called.payload
+        if started["connectorId"] < 1:  # OCPP 1.6, 6.45: greater than 0
+            raise CallError("PropertyConstraintViolation", "connectorId: expected 1 or more, got 0 or less")
         record = SessionRecord(
             self.state.id,
             "start",
@@ -126,7 +103,8 @@ class Dialect16:
             meter=reading.meter,
             samples=reading.samples,
         )
-        await self.state.record(record)
+        recorded = await self.state.record(record)
+        self._tell_cost(recorded.session)
         return {}
 
     async def _stop(self, called: Called) -> Payload:
@@ -148,23 +126,15 @@ class Dialect16:
             samples=self._read(stopped.get("transactionData") or (), evse).samples,
         )
         recorded = await self.state.record(record)
+        self._tell_cost(recorded.session)
         return {"idTagInfo": _tag_info(recorded.authorization)} if stopped.get("idTag") else {}
 
-    def _data_transfer(self, called: Called) -> Payload:
-        self.state.event("data_transfer", text=called.payload["vendorId"], data=shown(called))
-        return {"status": "UnknownVendorId"}
-
-    def _security(self, called: Called) -> Payload:
-        told = called.payload
-        when = self.state.time_of(told.get("timestamp"))
-        self.state.event("security.event", severity="warning", text=told["type"], data=shown(called), time_ns=when)
-        return {}
+    def _tell_cost(self, session: Session) -> None:
+        if self.rules.cost_messages:
+            self.tell_cost(session)
 
     def _read(self, meter_values: Any, evse: int) -> Reading:
-        reading = read_v16(meter_values, source=self.state.id, evse=evse, now_ns=time.time_ns())
-        if reading.unreadable:
-            self.state.complain("meter_value", f"{reading.unreadable} values are unreadable", "MeterValues")
-        return reading
+        return self.read(read_v16(meter_values, source=self.state.id, evse=evse, now_ns=time.time_ns()))
 
 
 def _tag_info(verdict: Authorization) -> Mapping[str, Any]:
@@ -176,28 +146,21 @@ def _tag_info(verdict: Authorization) -> Mapping[str, Any]:
     return info
 
 
-def _told(kind: str) -> Callable[[Dialect16, Called], Payload]:
-    """A handler that only makes an event of what it is told."""
-
-    def handler(self: Dialect16, called: Called) -> Payload:
-        self.state.event(kind, text=str(called.payload.get("status", "")), data=shown(called))
-        return {}
-
-    return handler
-
-
-_HANDLERS: dict[str, Callable[[Dialect16, Called], Any]] = {
+Dialect16.HANDLERS = {
     "BootNotification": Dialect16._boot,
-    "Heartbeat": Dialect16._heartbeat,
+    "Heartbeat": Dialect16.heartbeat,
     "StatusNotification": Dialect16._status,
     "Authorize": Dialect16._authorize,
     "StartTransaction": Dialect16._start,
     "MeterValues": Dialect16._meter_values,
     "StopTransaction": Dialect16._stop,
-    "DataTransfer": Dialect16._data_transfer,
-    "FirmwareStatusNotification": _told("firmware.status"),
-    "SignedFirmwareStatusNotification": _told("firmware.status"),
-    "DiagnosticsStatusNotification": _told("diagnostics.status"),
-    "LogStatusNotification": _told("log.status"),
-    "SecurityEventNotification": Dialect16._security,
+    "DataTransfer": Dialect16.data_transfer,
+    "SignCertificate": Dialect16.sign_certificate,
+    "SecurityEventNotification": Dialect16.security,
+}
+Dialect16.NOTICES = {
+    "FirmwareStatusNotification": Notice("firmware.status"),
+    "SignedFirmwareStatusNotification": Notice("firmware.status"),
+    "DiagnosticsStatusNotification": Notice("diagnostics.status"),
+    "LogStatusNotification": Notice("log.status"),
 }

@@ -3,73 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
-from evcore.chargers.ocpp_station import Call, ChargerState, shown
-from evcore.chargers.ocpp_v2_commands import Commands2
-from evcore.errors import CallError
-from evcore.model import Answer, Authorization, Command, Connector, SessionRecord, rfc3339
+from evcore.chargers.ocpp_costs import costs_2
+from evcore.chargers.ocpp_dialect import Dialect, Payload
+from evcore.chargers.ocpp_station import shown
+from evcore.chargers.ocpp_v2_notices import NOTICES
+from evcore.model import Authorization, Session, SessionRecord, rfc3339
 from evcore.ocpp.events import Called
 from evcore.ocpp.samples import Reading, read_v2
 
-Payload = dict[str, Any]
-
+_STATUSES = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 _KINDS: dict[str, Literal["start", "update", "end"]] = {"Started": "start", "Updated": "update", "Ended": "end"}
 
 
-class Dialect2:
-    """A `Dialect`."""
+class Dialect2(Dialect):
+    """EVSEs with connectors, as the model has them."""
 
-    __slots__ = ("_commands", "state")
-
-    def __init__(self, state: ChargerState, call: Call, version: str = "2.0.1") -> None:
-        self.state = state
-        self._commands = Commands2(state, call)
-
-    async def command(self, command: Command) -> Answer:
-        return await self._commands.command(command)
-
-    def handle(self, called: Called) -> Any:
-        """The answer, or an awaitable of it. Raises CallError."""
-        handler = _HANDLERS.get(called.action)
-        if handler is None:
-            raise CallError("NotSupported", f"{called.action} is not offered here")
-        return handler(self, called)
+    __slots__ = ()
 
     def _boot(self, called: Called) -> Payload:
-        station, services = called.payload["chargingStation"], self.state.services
-        status = self.state.boot(
-            vendor=station["vendorName"],
-            model=station["model"],
-            serial=station.get("serialNumber") or "",
-            firmware=station.get("firmwareVersion") or "",
-        )
-        return {"currentTime": rfc3339(time.time_ns()), "interval": services.heartbeat_s, "status": status}
-
-    def _heartbeat(self, called: Called) -> Payload:
-        self.state.update()
-        return {"currentTime": rfc3339(time.time_ns())}
+        station = called.payload["chargingStation"]
+        firmware = station.get("firmwareVersion")
+        return self.boot(station["vendorName"], station["model"], station.get("serialNumber"), firmware)
 
     def _status(self, called: Called) -> Payload:
         told = called.payload
-        status, evse = told["connectorStatus"], self.state.check_evse(told["evseId"])
-        self.state.check_evse(told["connectorId"])
-        known = self.state.evses.get(evse)
-        connectors = {connector.id: connector for connector in known.connectors} if known else {}
-        connectors.setdefault(told["connectorId"], Connector(told["connectorId"]))
-        self.state.set_evse(
-            evse,
-            status=status,
-            charging=known.charging if known and status == "Occupied" else None,
-            fault="Faulted" if status == "Faulted" else "",
-            connectors=tuple(connectors[id] for id in sorted(connectors)),
-            time_ns=self.state.time_of(told["timestamp"]),
-        )
+        evse, connector = self.state.check_evse(told["evseId"]), self.state.check_evse(told["connectorId"])
+        when = self.state.time_of(told["timestamp"])
+        self.state.set_connector(evse, connector, when, status=told["connectorStatus"])
         return {}
 
     async def _authorize(self, called: Called) -> Payload:
-        return {"idTokenInfo": _token_info(await self.state.authorize(called.payload["idToken"]["idToken"]))}
+        token = called.payload["idToken"]
+        if token["type"] == "NoAuthorization":  # C02: there is nothing to look up
+            return {"idTokenInfo": _token_info(self._judged(token, Authorization("Invalid")))}
+        verdict = await self.state.authorize(token["idToken"])
+        return {"idTokenInfo": _token_info(self._judged(token, verdict))}
+
+    def _judged(self, token: Mapping[str, Any], verdict: Authorization) -> Authorization:
+        """What the ledger says, but for tokens that nobody can have entered: none at all, and one of the station's own
+        payment terminal.
+        """
+        anonymous = token["type"] == "NoAuthorization" and self.rules.free_vend
+        terminal = token["type"] == "DirectPayment" and verdict.status == "Invalid" and self.rules.direct_payment
+        return replace(verdict, status="Accepted") if anonymous or terminal else verdict
 
     async def _transaction(self, called: Called) -> Payload:
         told = called.payload
@@ -88,7 +68,7 @@ class Dialect2:
             connector=connector or (known.connector if known else 0),
             transaction_id=info["transactionId"],
             seq_no=told["seqNo"],
-            token=token["idToken"] if token else None,
+            token=(token["idToken"] or None) if token else None,
             meter=reading.meter,
             reason=info.get("stoppedReason", "Local") if kind == "end" else None,
             offline=told.get("offline", False),
@@ -100,19 +80,37 @@ class Dialect2:
             before = self.state.evses.get(on)
             if charging is not None or (kind == "end" and before is not None and before.charging is not None):
                 self.state.set_evse(on, charging=charging)
-        return {"idTokenInfo": _token_info(recorded.authorization)} if token else {}
+        answer: Payload = costs_2(recorded, told, self.peer.version, self.rules)
+        if token:
+            answer["idTokenInfo"] = _token_info(self._judged(token, recorded.authorization))
+        return answer
 
-    def _meter_values(self, called: Called) -> Payload:
+    def _meter_values(self, called: Called) -> Any:
+        """Values beside transactions: clock-aligned ones (J01). Where a session runs they are part of its record."""
         evse = self.state.check_evse(called.payload["evseId"])
         reading = self._read(called.payload["meterValue"], evse, 0)
-        session = self.state.session_on(evse)
+        session = self.state.session_on(evse) if evse else None
+        if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
+            return self._update(called, session, reading)
         for sample in reading.samples:
-            self.state.publish(sample, session.id if session else None)
+            self.state.publish(sample)
         return {}
 
-    def _data_transfer(self, called: Called) -> Payload:
-        self.state.event("data_transfer", text=called.payload["vendorId"], data=shown(called))
-        return {"status": "UnknownVendorId"}
+    async def _update(self, called: Called, session: Session, reading: Reading) -> Payload:
+        record = SessionRecord(
+            self.state.id,
+            "update",
+            reading.samples[-1].time_ns if reading.samples else time.time_ns(),
+            called.raw_payload,
+            evse=session.evse,
+            connector=session.connector,
+            transaction_id=session.transaction_id,
+            meter=reading.meter,
+            samples=reading.samples,
+        )
+        recorded = await self.state.record(record)
+        self.tell_cost(recorded.session)
+        return {}
 
     def _notify_event(self, called: Called) -> Payload:
         """Monitors of the device model: a value against its limit, or one that asked to be told."""
@@ -120,27 +118,45 @@ class Dialect2:
             component, variable = told["component"], told["variable"]
             evse = (component.get("evse") or {}).get("id", 0)
             alert = told["trigger"] == "Alerting" and not told.get("cleared", False)
+            when = self.state.time_of(told["timestamp"])
+            self._follow(component, variable["name"], told["actualValue"], when)
             self.state.event(
                 "device.event",
-                evse=evse,
+                evse=self.state.check_evse(evse),
                 severity="warning" if alert else "info",
                 text=f"{component['name']}.{variable['name']} = {told['actualValue']}",
                 data=shown(called, told),
-                time_ns=self.state.time_of(told["timestamp"]),
+                time_ns=when,
             )
         return {}
 
-    def _security(self, called: Called) -> Payload:
-        told = called.payload
-        when = self.state.time_of(told.get("timestamp"))
-        self.state.event("security.event", severity="warning", text=told["type"], data=shown(called), time_ns=when)
-        return {}
+    def _follow(self, component: Mapping[str, Any], variable: str, value: str, when: int) -> None:
+        """What the device model says of a connector is part of the station's model: its state, which may be told so
+        instead of by StatusNotification (G01.FR.08), and what kind it is.
+        """
+        place = component.get("evse") or {}
+        if component["name"] != "Connector" or "connectorId" not in place:
+            return
+        evse, connector = self.state.check_evse(place["id"]), self.state.check_evse(place["connectorId"])
+        if variable == "AvailabilityState" and value in _STATUSES:
+            self.state.set_connector(evse, connector, when, status=value)
+        elif variable == "ConnectorType" and value:
+            self.state.set_connector(evse, connector, when, type=value[:50])
+
+    def _report(self, called: Called) -> Payload:
+        for told in called.payload.get("reportData", ()):
+            for attribute in told["variableAttribute"]:
+                if attribute.get("type", "Actual") == "Actual" and "value" in attribute:
+                    self._follow(told["component"], told["variable"]["name"], attribute["value"], time.time_ns())
+        return self.report(called, "report", "reportData")
+
+    def _monitors(self, called: Called) -> Payload:
+        return self.report(called, "report.monitors", "monitor")
 
     def _read(self, meter_values: Any, evse: int, connector: int) -> Reading:
-        reading = read_v2(meter_values, source=self.state.id, evse=evse, connector=connector, now_ns=time.time_ns())
-        if reading.unreadable:
-            self.state.complain("meter_value", f"{reading.unreadable} values are unreadable", "MeterValues")
-        return reading
+        return self.read(
+            read_v2(meter_values, source=self.state.id, evse=evse, connector=connector, now_ns=time.time_ns())
+        )
 
 
 def _token_info(verdict: Authorization) -> Mapping[str, Any]:
@@ -152,27 +168,18 @@ def _token_info(verdict: Authorization) -> Mapping[str, Any]:
     return info
 
 
-def _told(kind: str) -> Callable[[Dialect2, Called], Payload]:
-    """A handler that only makes an event of what it is told."""
-
-    def handler(self: Dialect2, called: Called) -> Payload:
-        self.state.event(kind, text=str(called.payload.get("status", "")), data=shown(called))
-        return {}
-
-    return handler
-
-
-_HANDLERS: dict[str, Callable[[Dialect2, Called], Any]] = {
+Dialect2.HANDLERS = {
     "BootNotification": Dialect2._boot,
-    "Heartbeat": Dialect2._heartbeat,
+    "Heartbeat": Dialect2.heartbeat,
     "StatusNotification": Dialect2._status,
     "Authorize": Dialect2._authorize,
     "TransactionEvent": Dialect2._transaction,
     "MeterValues": Dialect2._meter_values,
-    "DataTransfer": Dialect2._data_transfer,
-    "FirmwareStatusNotification": _told("firmware.status"),
-    "LogStatusNotification": _told("log.status"),
-    "NotifyReport": _told("report"),
+    "DataTransfer": Dialect2.data_transfer,
+    "NotifyReport": Dialect2._report,
+    "NotifyMonitoringReport": Dialect2._monitors,
     "NotifyEvent": Dialect2._notify_event,
-    "SecurityEventNotification": Dialect2._security,
+    "SecurityEventNotification": Dialect2.security,
+    "SignCertificate": Dialect2.sign_certificate,
 }
+Dialect2.NOTICES = NOTICES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -11,11 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from evcore.local import LocalHub
+from evcore.masking import HIDDEN, is_secret, names_a_secret, without_user
 from evcore.model import Answer, Command, Event, Item, Sample
 
-_HIDDEN = "***"
-_SECRET = re.compile(r"password|authorization_?key|secret|credential|private_?key|api_?key", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?<=://)[^/?#@\s]*@")
 _LONG, _MANY, _DEEP = 200, 20, 6  # of an argument as an event shows it
 
 
@@ -117,34 +114,23 @@ class Hub(LocalHub):
 def shown(value: Any, depth: int = 0, *, secret: bool = False) -> Any:
     """`value` as an event may show it: JSON values, bounded, without passwords, keys and the user part of URLs."""
     if secret:
-        return _HIDDEN
+        return HIDDEN
     if isinstance(value, bool | int | float | None):
         return value
     if isinstance(value, str):
-        text = _USER_INFO.sub(f"{_HIDDEN}@", value[: 4 * _LONG])
+        text = without_user(value[: 4 * _LONG])
         return text if len(text) <= _LONG else text[:_LONG] + "..."
     if depth >= _DEEP:
         return "..."
     if isinstance(value, Mapping):
-        named = _names_a_secret(value)
+        named = names_a_secret(value)
         pairs = list(value.items())[:_MANY]
         return {
             str(key)[:_LONG]: shown(
-                part, depth + 1, secret=bool(_SECRET.search(str(key))) or (named and str(key).lower().endswith("value"))
+                part, depth + 1, secret=is_secret(str(key)) or (named and str(key).lower().endswith("value"))
             )
             for key, part in pairs
         }
     if isinstance(value, list | tuple):
         return [shown(part, depth + 1) for part in value[:_MANY]] + (["..."] if len(value) > _MANY else [])
     return type(value).__name__
-
-
-def _names_a_secret(value: Mapping[Any, Any]) -> bool:
-    """Is this {key: AuthorizationKey, value: ...} (OCPP 1.6) or {variable: {name: BasicAuthPassword}, ...} (2.x)?"""
-    for name in ("key", "variable", "name"):
-        part = value.get(name)
-        if isinstance(part, Mapping):
-            part = part.get("name")
-        if isinstance(part, str) and _SECRET.search(part):
-            return True
-    return False
