@@ -1,9 +1,9 @@
 """OCPP bytes to a validated payload, and the check alone (rows 1, 2 and 3 of the targets).
 
 decode: evcore gives the parts of the message, the payload judged by its schema, under snake names. mobilityhouse does
-the same: `unpack`, `_validate_payload` (in this thread, its fastest way), `camel_to_snake_case`. orjson_jsonschema_rs is
-the best pair of libraries: `orjson.loads` and `is_valid`, which says yes or no, gives no reason and renames nothing.
-orjson is `orjson.loads` alone, which judges nothing.
+the same: `unpack`, `_validate_payload` (in this thread, its fastest way), `camel_to_snake_case`.
+orjson_jsonschema_rs is the best pair of libraries: `orjson.loads` and `is_valid`, which says yes or no, gives no reason
+and renames nothing. orjson is `orjson.loads` alone, which judges nothing.
 
 check: evcore judges the bytes and builds no payload, for messages that are passed on.
 """
