@@ -263,9 +263,9 @@ def test_a_broken_answer_ends_its_call_at_once_instead_of_by_timeout() -> None:
     assert session.next_deadline() is None
 
 
-def test_a_result_error_is_told_and_not_answered() -> None:
+def test_a_result_error_about_no_answer_of_ours_is_counted_and_not_answered() -> None:
     session = make("2.1")
-    assert [event.reason for event in feed(session, [5, "a", "TypeConstraintViolation", "", {}])] == ["result_refused"]
+    assert [event.reason for event in feed(session, [5, "a", "TypeConstraintViolation", "", {}])] == ["unknown_answer"]
     assert session.to_send() == []
 
 
@@ -358,7 +358,7 @@ def test_each_call_ends_exactly_once_whatever_the_peer_does(steps: list[Any], ve
             now += step[1]
         ended += [event.id for event in session.poll(now) if isinstance(event, Finished)]
         on_wire += [message[1] for message in sent(session) if message[0] == 2]
-        assert len(session._queue) <= 4
+        assert len(session._calls) <= 4
     session.close(now)
     ended += [event.id for event in session.poll(now) if isinstance(event, Finished)]
     assert sorted(ended) == sorted(asked)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evcore.errors import EvcoreError
+from evcore.errors import CallError, EvcoreError
+
+if TYPE_CHECKING:
+    from evcore.ocpp.codec import Frame
 
 
 class Outcome(StrEnum):
@@ -20,38 +23,47 @@ class Outcome(StrEnum):
     DISCONNECTED = "disconnected"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for every message, and freezing costs as much as the rest of its way
 class Called:
     """The peer's CALL, valid, to be answered with `Session.answer` or `Session.refuse`.
 
-    data, span: the whole message as received and where its payload lies in it.
+    data: the whole message as received. frame: as `Codec.decode` made it. received_ns: monotonic time of its arrival.
     """
 
     id: str
     action: str
     payload: Any
     data: bytes
-    span: tuple[int, int]
+    frame: Frame = field(repr=False, compare=False)
+    received_ns: int = field(compare=False)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where the payload lies in the message."""
+        return self.frame.payload_span or (0, 0)
 
     @property
     def raw_payload(self) -> bytes:
         """The payload's bytes as received."""
-        return self.data[self.span[0] : self.span[1]]
+        start, end = self.span
+        return self.data[start:end]
 
     @property
     def size(self) -> int:
         """Bytes of the payload."""
-        return self.span[1] - self.span[0]
+        start, end = self.span
+        return end - start
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """The peer's SEND (2.1): never answered. size: bytes of the message."""
+    """The peer's SEND (2.1): never answered. size: bytes of the message. received_ns: monotonic time of its arrival."""
 
     id: str
     action: str
     payload: Any
     size: int = 0
+    received_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,15 @@ class Finished:
     outcome: Outcome
     payload: Any = None
     error: EvcoreError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRefused:
+    """The peer could not use our answer to its CALL (2.1: CALLRESULTERROR). Nothing is sent again."""
+
+    id: str
+    action: str
+    error: CallError
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +100,4 @@ class Anomaly:
     answered: bool = False
 
 
-Event = Called | Notified | Finished | Anomaly
+Event = Called | Notified | Finished | ResultRefused | Anomaly

@@ -2,72 +2,56 @@
 
 Source: OCPP-J 1.6 sections 4 and 5 with its errata, OCPP 2.0.1 Part 4 edition 3 and 2.1 Part 4, section 4. One CALL is
 outstanding in each direction; the reader never waits for whoever answers a CALL; what the peer does wrong is an
-`Anomaly`, never an exception. `now` is monotonic time in ns.
+`Anomaly`, never an exception. `now` is monotonic time in ns. The rules as a table: docs/ocpp-session.md.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
-from evcore.errors import CallError, CallTimeout, EvcoreError, FrameError, LinkError, MessageError, PayloadError
+from evcore.errors import CallError, EvcoreError, FrameError, LinkError, PayloadError
+from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
-from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome
+from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, ResultRefused
+from evcore.ocpp.message_ids import new_id
+from evcore.ocpp.own_calls import OwnCall, OwnCalls
+from evcore.ocpp.result_ids import ResultIds
+from evcore.ocpp.rules import RULES, UNREADABLE, Rules, priority_of, reply_to_broken
 
-CALL, CALLRESULT, CALLERROR, CALLRESULTERROR, SEND = 2, 3, 4, 5, 6
-BOOT = "BootNotification"
-Role = Literal["csms", "station"]
+CALL, CALLRESULT, CALLERROR, CALLRESULTERROR = 2, 3, 4, 5
 
-# What TriggerMessage and the reports ask for may come before the station is accepted (2.0.1 Part 2, B02.FR.09).
-_ASKED_BY = {"GetBaseReport": "NotifyReport", "GetReport": "NotifyReport"}
-_ID_MAX = 36  # OCPP-J 1.6, 4.1.4; 2.0.1 Part 4, 4.1.4
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
-
-
-@dataclass(slots=True)
-class _Call:
-    id: str
-    action: str
-    data: bytes
-    timeout: int
-    deadline: int
-    triggers: str | None = None
-    over: bool = False
+_KEPT_ANSWER = 4096  # bytes of the last CALL and its answer together, beyond which they are not kept
 
 
 class Session:
     """One connection between a station and a CSMS, seen from either.
 
     codec: of the negotiated version. accepted: the station had been accepted before (it need not boot again when it
-    reconnects). call_timeout: ns that a CALL may wait for its turn, and then for its answer. queue: how many own CALLs
-    may wait. unanswered: how many of the peer's may be in work at once, more are refused. new_id: message ids, unique
-    for this station for ever. names: how payloads are spelled, see `Codec.decode`.
+    reconnects). rules: where its version or the peer differs; `RULES` of the version unless given. call_timeout: ns
+    that a CALL may wait for its turn, and then for its answer. queue: how many own CALLs may wait. unanswered: how many
+    of the peer's may be in work at once, more are refused. new_id: message ids, unique for this station for ever.
+    names: how payloads are spelled, see `Codec.decode`.
     """
 
     __slots__ = (
-        "_awaited",
         "_call_timeout",
+        "_calls",
         "_closed",
         "_events",
-        "_in_flight",
+        "_gate",
+        "_gave",
+        "_got",
+        "_last",
         "_new_id",
         "_now",
         "_out",
-        "_over",
-        "_queue",
-        "_queue_limit",
         "_to_answer",
-        "_triggered",
-        "_unanswered_limit",
         "codec",
         "names",
-        "registration",
         "role",
+        "rules",
+        "unanswered",
         "version",
     )
 
@@ -77,85 +61,118 @@ class Session:
         role: Role,
         *,
         accepted: bool = False,
+        rules: Rules | None = None,
         call_timeout: int = 30_000_000_000,
         queue: int = 64,
         unanswered: int = 16,
         names: Literal["snake", "wire"] = "wire",
-        new_id: Callable[[], str] = _new_id,
+        new_id: Callable[[], str] = new_id,
     ) -> None:
-        self.codec, self.role, self.names = codec, role, names
-        self.version = codec.version
-        self.registration: str | None = "Accepted" if accepted else None
-        self._call_timeout, self._queue_limit, self._unanswered_limit = call_timeout, queue, unanswered
-        self._new_id = new_id
+        self.codec, self.role, self.names, self.version = codec, role, names, codec.version
+        self.rules = RULES[codec.version] if rules is None else rules
+        self.unanswered = unanswered
+        self._call_timeout, self._new_id = call_timeout, new_id
+        self._gate = BootGate(role, accepted=accepted)
         self._now = 0
         self._closed = False
         self._events: list[Event] = []
         self._out: list[bytes] = []
-        self._queue: list[_Call] = []  # short, and an empty deque has half a kilobyte
-        self._in_flight: _Call | None = None
-        self._awaited: dict[str, str] = {}  # id -> action of the CALL in flight, as Codec.decode wants it
-        self._over: list[str] = []  # the last ids that were given up: their answers are late, not unknown
-        self._to_answer: dict[str, str] = {}
-        self._triggered: set[str] = set()
+        self._calls = OwnCalls(queue)
+        self._to_answer: dict[str, Called] = {}
+        self._last: tuple[str, bytes, bytes] | None = None  # the peer's last CALL: id, message, our answer to it
+        self._gave = ResultIds() if self.rules.result_errors else None
+        self._got = ResultIds() if self.rules.result_errors else None
+
+    @property
+    def registration(self) -> str | None:
+        """The status that answered the last BootNotification; None before the first."""
+        return self._gate.registration
 
     # Own CALLs
 
-    def call(self, action: str, payload: Any, now: int, *, timeout: int | None = None) -> str:
-        """Queue a CALL and return its id; its `Finished` comes once. BootNotification goes before all others.
+    def call(
+        self,
+        action: str,
+        payload: Any,
+        now: int,
+        *,
+        timeout: int | None = None,
+        priority: int | None = None,
+        id: str | None = None,
+    ) -> str:
+        """Queue a CALL and return its id; its `Finished` comes once. priority: a `Priority`, by action unless given;
+        among equals the first come is the first served. id: its message id, where the caller has one.
 
-        Raises PayloadError (the payload breaks the action's schema), LinkError (closed, or the queue is full).
+        Raises PayloadError (the payload breaks the action's schema), FrameError (the id is too long), ValueError (the
+        id is in use), LinkError (closed, the queue is full, or a CSMS may not say this to a station that it has not
+        accepted).
         """
-        self._advance(now)
+        self._now = max(self._now, now)
         if self._closed:
             raise LinkError("the connection is closed")
-        if len(self._queue) >= self._queue_limit:
-            raise LinkError(f"{self._queue_limit} calls are waiting already")
-        id, wait = self._new_id(), self._call_timeout if timeout is None else timeout
+        if self.role == "csms" and not self._gate.lets_us(action):
+            raise LinkError(f"{action} may not be sent to a station that is {self.registration}")
+        self._calls.check_room()
+        if id is None:
+            id = self._new_id()
+        elif id in self._calls:
+            raise ValueError(f"id: {id!r} is in use")
+        wait = self._call_timeout if timeout is None else timeout
         data = self.codec.encode_call(id, action, payload)
-        call = _Call(id, action, data, wait, self._now + wait, _triggered_by(action, payload))
-        if action == BOOT:
-            self._queue.insert(0, call)
-        else:
-            self._queue.append(call)
+        rank = priority_of(action) if priority is None else priority
+        asking = None if self.registration == "Accepted" else payload
+        self._calls.add(OwnCall(id, action, asking, data, wait, self._now + wait, rank))
         self._send_next()
         return id
 
     def send(self, action: str, payload: Any) -> None:
-        """A SEND (2.1): goes at once, is never answered. Raises PayloadError, or ValueError before 2.1."""
+        """A SEND (2.1): goes at once, is never answered. Raises as `call`, and FrameError before 2.1."""
         if self._closed:
             raise LinkError("the connection is closed")
+        if not self._gate.lets_us(action):
+            raise LinkError(f"{action} may not be sent while the station is not accepted")
         self._out.append(self.codec.encode_send(self._new_id(), action, payload))
 
     def cancel(self, id: str) -> bool:
         """Give up an own CALL. Already sent: the peer still owes its answer before the next one goes."""
-        call = self._in_flight
-        if call is None or call.id != id or call.over:
-            call = next((waiting for waiting in self._queue if waiting.id == id), None)
-            if call is None:
-                return False
-            self._queue.remove(call)
+        call = self._calls.cancel(id)
+        if call is None:
+            return False
         self._finish(call, Outcome.CANCELLED, error=LinkError("cancelled"))
+        return True
+
+    def refuse_result(
+        self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Tell the peer that its answer to our CALL cannot be used (2.1, as in use case I08). False: there is no such
+        answer, it was refused before, or the version has no word for it."""
+        if self._closed or self._got is None or self._got.take(id) is None:
+            return False
+        self._out.append(self.codec.encode_result_error(id, code, description, dict(details or {})))
         return True
 
     # The peer's CALLs
 
     def answer(self, id: str, payload: Any, now: int) -> bool:
-        """Answer a CALL. An answer that breaks its schema goes out as CALLERROR InternalError. False: nobody waits for
-        it (answered before, or the connection is closed)."""
-        self._advance(now)
-        action = self._to_answer.pop(id, None)
-        if action is None:
+        """Answer a CALL. What is no answer to it goes out as CALLERROR InternalError. False: nobody waits for it
+        (answered before, or the connection is closed)."""
+        if now > self._now:
+            self._now = now
+        called = self._to_answer.pop(id, None)
+        if called is None:
             return False
         try:
-            data = self.codec.encode_result(id, action, payload)
-        except (MessageError, TypeError) as error:
+            data = self.codec.encode_result(id, called.action, payload)
+        except Exception as error:  # noqa: BLE001 - whatever a handler hands over, it costs this call only
             self._refuse(id, "InternalError", "the answer could not be made")
-            self._anomaly("invalid_answer", str(error), id, action, answered=True)
+            self._anomaly("invalid_answer", f"{type(error).__name__}: {error}"[:500], id, called.action, answered=True)
             return True
         self._out.append(data)
-        if action == BOOT and self.role == "csms":
-            self._registered(payload)
+        self._last = (id, called.data, data) if len(called.data) + len(data) <= _KEPT_ANSWER else None
+        if self._gave is not None:
+            self._gave.add(id, called.action)
+        if called.action == BOOT or self._gate.registration != "Accepted":
+            self._answered_early(called, payload)
         return True
 
     def refuse(self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None) -> bool:
@@ -169,28 +186,36 @@ class Session:
 
     def receive(self, data: bytes, now: int) -> None:
         """One whole message as it came. Its consequences are the events of the next `poll`."""
-        self._advance(now)
+        called = self.take(data, now)
+        if called is not None:
+            self._events.append(called)
+
+    def take(self, data: bytes, now: int) -> Called | None:
+        """`receive`, but a CALL to be answered is returned instead of being an event: for who handles it at once."""
+        if now > self._now:
+            self._now = now
         if self._closed:
-            return
+            return None
         try:
-            frame = self.codec.decode(data, names=self.names, action=self._awaited)
+            frame = self.codec.decode(data, names=self.names, action=self._calls.awaited)
         except FrameError as error:
             self._broken(error)
         except PayloadError as error:
             self._invalid(error)
         else:
+            if frame.type == CALL:
+                return self._called(frame, data)
             self._route(frame, data)
+        return None
 
     def poll(self, now: int) -> list[Event]:
         """Everything that happened until `now`, in order. Late or repeated calls are harmless."""
-        self._advance(now)
-        call = self._in_flight
-        if call is not None and self._now >= call.deadline:
-            self._give_up(call)
-        while self._queue and (late := min(self._queue, key=_deadline)).deadline <= self._now:
-            self._queue.remove(late)
-            self._finish(late, Outcome.TIMED_OUT, error=CallTimeout(f"{late.action} never had its turn"))
-        self._send_next()
+        self._now = max(self._now, now)
+        calls = self._calls
+        if calls.in_flight is not None or calls:
+            for call, error in calls.expire(self._now):
+                self._finish(call, Outcome.TIMED_OUT, error=error)
+            self._send_next()
         events, self._events = self._events, []
         return events
 
@@ -201,126 +226,164 @@ class Session:
 
     def next_deadline(self) -> int | None:
         """When `poll` has something to do although nothing is received."""
-        deadlines = [call.deadline for call in self._queue]
-        if self._in_flight is not None:
-            deadlines.append(self._in_flight.deadline)
-        return min(deadlines, default=None)
+        return self._calls.next_deadline()
 
     def close(self, now: int) -> None:
         """The connection is gone: every own CALL ends as DISCONNECTED, nothing more goes out."""
-        self._advance(now)
+        self._now = max(self._now, now)
         if self._closed:
             return
         self._closed = True
-        calls = [*([self._in_flight] if self._in_flight else []), *self._queue]
-        self._in_flight = None
-        for collection in (self._queue, self._awaited, self._to_answer, self._out):
-            collection.clear()
-        for call in calls:
+        self._to_answer.clear()
+        self._out.clear()
+        for call in self._calls.drain():
             self._finish(call, Outcome.DISCONNECTED, error=LinkError("the connection ended before the answer"))
 
-    # Inside
+    # Inside: what the peer says
 
-    def _advance(self, now: int) -> None:
-        self._now = max(self._now, now)
-
-    def _route(self, frame: Frame, data: bytes) -> None:
-        if frame.type == CALL:
-            self._called(frame, data)
-        elif frame.type == CALLRESULT:
-            self._answered(frame.id, Outcome.ANSWERED, payload=frame.payload)
-        elif frame.type == CALLERROR:
-            error = CallError(frame.error_code or "", frame.error_description or "", frame.error_details)
-            self._answered(frame.id, Outcome.REFUSED, error=error)
-        elif frame.type == SEND:
-            self._events.append(Notified(frame.id, frame.action or "", frame.payload, len(data)))
-        else:  # CALLRESULTERROR: our answer did not please; it stands all the same (2.1 Part 4, 4.2.4)
-            self._anomaly("result_refused", f"{frame.error_code}: {frame.error_description}"[:200], frame.id)
-
-    def _called(self, frame: Frame, data: bytes) -> None:
+    def _called(self, frame: Frame, data: bytes) -> Called | None:
         id, action = frame.id, frame.action or ""
+        known = id in self._to_answer or (self._last is not None and self._last[0] == id)
+        if known and self._repeated(id, action, data):
+            return None
+        if self._gate.registration != "Accepted" and self._gated(id, action):
+            return None
+        if len(self._to_answer) >= self.unanswered:
+            self._refuse(id, "InternalError", "too many calls at once")
+            self._anomaly("too_many_calls", f"{self.unanswered} are in work", id, action, answered=True)
+            return None
+        called = self._to_answer[id] = Called(id, action, frame.payload, data, frame, self._now)
+        return called
+
+    def _repeated(self, id: str, action: str, data: bytes) -> bool:
+        """An id that was there before: 2.x allows it for a message that is sent again (2.0.1 Part 4, 4.1.4, errata
+        2024-09), and then one answer serves both. True: that is all there is to do."""
+        if self.rules.repeated == "refuse":
+            self._refuse(id, "ProtocolError", "this message id was used before")
+            self._anomaly("repeated_id", "used before", id, action, answered=True)
+            return True
         if id in self._to_answer:
             self._anomaly("repeated_id", "sent again before it was answered", id, action)
-        elif not self._may_call(action):
-            self._gated(id, action)
-        elif len(self._to_answer) >= self._unanswered_limit:
-            self._refuse(id, "InternalError", "too many calls at once")
-            self._anomaly("too_many_calls", f"{self._unanswered_limit} are in work", id, action, answered=True)
-        else:
-            self._to_answer[id] = action
-            self._triggered.discard(action)
-            self._events.append(Called(id, action, frame.payload, data, frame.payload_span or (0, 0)))
-
-    def _may_call(self, action: str) -> bool:
-        if self.registration == "Accepted":
             return True
-        if self.role == "csms":
-            return action == BOOT or action in self._triggered
-        return self.registration != "Rejected"  # Pending: the CSMS may configure the station (2.0.1 Part 2, B02)
+        if self._last is not None and self._last[1] == data:
+            self._out.append(self._last[2])
+            self._anomaly("repeated_id", "sent again after it was answered", id, action, answered=True)
+            return True
+        self._anomaly("reused_id", "another message under the id of the last one", id, action)
+        return False
 
-    def _gated(self, id: str, action: str) -> None:
-        """Before BootNotification was accepted: 2.0.1 Part 2, B02.FR.09, B03.FR.07, B03.FR.08; 1.6 errata 3.8. A 1.6
-        station that was rejected does not answer (1.6, 4.2)."""
-        silent = self.role == "station" and self.version == "1.6"
-        if not silent:
+    def _gated(self, id: str, action: str) -> bool:
+        """The boot gate, see `BOOT_GATE`. False: it may pass."""
+        if self._gate.lets_peer(action) or (self.role == "csms" and not self.rules.boot_gate):
+            self._gate.peer_sent(action)
+            return False
+        if self.registration == "Pending" and action in REMOTE:  # B02.FR.05; 1.6, 4.2: "not allowed"
+            self._out.append(self.codec.encode_result(id, action, {"status": "Rejected"}))
+            self._anomaly("not_accepted", f"{action} while the station is Pending", id, action, answered=True)
+            return True
+        silent = self._is_silent
+        if not silent:  # B01.FR.10, B02.FR.09, B03.FR.07, B03.FR.08; errata 3.10 of OCPP-J 1.6
             self._refuse(id, "SecurityError", "not before BootNotification is accepted")
         self._anomaly("not_accepted", f"{action} before BootNotification is accepted", id, action, answered=not silent)
+        return True
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._gate.is_rejected_station and self.rules.silent_when_rejected
+
+    def _route(self, frame: Frame, data: bytes) -> None:
+        id, action = frame.id, frame.action or ""
+        if frame.type == CALLRESULT:
+            self._answered(id, Outcome.ANSWERED, payload=frame.payload)
+        elif frame.type in (CALLERROR, CALLRESULTERROR):
+            error = CallError(frame.error_code or "", frame.error_description or "", frame.error_details)
+            if frame.type == CALLERROR:
+                self._answered(id, Outcome.REFUSED, error=error)
+            else:
+                self._result_refused(id, error)
+        elif self.role == "station" or not self.rules.boot_gate or self._gate.lets_peer(action):
+            self._events.append(Notified(id, action, frame.payload, len(data), self._now))
+        else:  # B03.FR.02: no message at all; a SEND is never answered (2.1 Part 4, 4.2.4)
+            self._anomaly("not_accepted", f"{action} before BootNotification is accepted", id, action)
 
     def _answered(self, id: str, outcome: Outcome, payload: Any = None, error: EvcoreError | None = None) -> None:
-        call = self._in_flight
-        if call is None or call.id != id:
-            self._anomaly("late_answer" if id in self._over else "unknown_answer", "nobody waits for it", id)
+        call = self._calls.answered(id)
+        if call is None:
+            self._unasked(id, error)
             return
-        self._release()
         if outcome is Outcome.ANSWERED:
-            if call.action == BOOT and self.role == "station":
-                self._registered(payload)
-            if call.triggers and self.registration != "Accepted":
-                self._triggered.add(call.triggers)
+            if self.role == "station" and call.action == BOOT:
+                self._gate.booted(payload)
+            elif self.role == "csms" and call.request is not None:
+                self._gate.answered(call.action, call.request, payload)
+            if self._got is not None:
+                self._got.add(id, call.action)
         if call.over:
             self._anomaly("late_answer", "the call was cancelled", id, call.action)
         else:
             self._finish(call, outcome, payload, error)
         self._send_next()
 
-    def _broken(self, error: FrameError) -> None:
-        """Not a frame. What may be answered: 2.0.1 Part 4, 4.2 and 4.4; 1.6 is silent where it cannot name the CALL."""
-        if error.type in (CALLRESULT, CALLERROR) and error.id in self._awaited:
-            self._answered(error.id, Outcome.INVALID, error=error)
-        elif error.reason == "unsolicited":
-            self._answered(error.id or "", Outcome.INVALID)
-            return
-        code = self._reply_to(error)
-        if code is not None:
-            self._refuse(error.id if _is_id(error.id) else "-1", code, str(error))
-        self._anomaly(f"frame_{error.reason}", str(error), error.id, answered=code is not None)
+    def _unasked(self, id: str, error: EvcoreError | None) -> None:
+        """An answer to no CALL in flight, which goes on waiting."""
+        if id == UNREADABLE and error is not None:
+            self._anomaly("peer_could_not_read", str(error)[:500], id)
+        elif self._calls.was_given_up(id):
+            self._anomaly("late_answer", "the call was given up", id)
+        else:
+            self._anomaly("unknown_answer", "nobody waits for it", id)
 
-    def _reply_to(self, error: FrameError) -> str | None:
-        if error.reason == "type":  # 2.1 ignores what it does not know
-            return "MessageTypeNotSupported" if self.version == "2.0.1" else None
-        if error.type not in (None, CALL):
-            return None
-        if self.version == "1.6":
-            return "FormatViolation" if error.type == CALL and _is_id(error.id) else None
-        return "FormatViolation" if error.reason == "payload" else "RpcFrameworkError"
+    def _result_refused(self, id: str, error: CallError) -> None:
+        """CALLRESULTERROR: our answer did not please; it stands all the same (2.1 Part 4, 4.2.3)."""
+        action = None if self._gave is None else self._gave.take(id)
+        if action is None:
+            self._anomaly("unknown_answer", f"no such answer was given: {error}"[:500], id)
+        else:
+            self._events.append(ResultRefused(id, action, error))
+
+    def _broken(self, error: FrameError) -> None:
+        """Not a frame. CALLRESULT and the rest are never answered with CALLERROR, not even in pieces."""
+        detail, answered = str(error), False
+        if error.reason == "unsolicited":
+            self._unasked(error.id or "", None)
+            return
+        if error.type in (CALLRESULT, CALLERROR) and error.id in self._calls.awaited:
+            answered = error.type == CALLRESULT and self._refuse_invalid(error.id, "RpcFrameworkError", detail)
+            self._answered(error.id, Outcome.INVALID, error=error)
+        elif error.type in (None, CALL) and not self._is_silent:
+            id, code = reply_to_broken(error, self.version, self.rules)
+            if code is not None:
+                answered = True
+                self._refuse(id, code, detail)
+        self._anomaly(f"frame_{error.reason}", detail, error.id, answered=answered)
 
     def _invalid(self, error: PayloadError) -> None:
         """A frame whose payload breaks its schema: a CALL is answered with the code, a result costs that call."""
-        answered = False
-        if error.type == CALL and error.id is not None:
-            self._refuse(error.id, error.code, str(error))
-            answered = True
-        elif error.type == CALLRESULT and error.id is not None:
-            if self.version == "2.1":
-                self._out.append(self.codec.encode_result_error(error.id, error.code, str(error)))
+        answered, id, action = False, error.id or "", error.action or ""
+        if error.type == CALL:
+            if self._gate.registration != "Accepted" and self._gated(id, action):
+                return
+            if id not in self._to_answer:  # else the answer to that one would be taken for this one's
+                self._refuse(id, error.code, str(error))
                 answered = True
-            self._answered(error.id, Outcome.INVALID, error=error)
+        elif error.type == CALLRESULT:
+            answered = self._refuse_invalid(id, error.code, str(error))
+            self._answered(id, Outcome.INVALID, error=error)
         self._anomaly(f"payload_{error.code}", str(error), error.id, error.action, answered=answered)
 
-    def _registered(self, payload: Any) -> None:
-        self.registration = payload.get("status") if isinstance(payload, Mapping) else getattr(payload, "status", None)
-        if self.registration == "Accepted":
-            self._triggered.clear()
+    def _refuse_invalid(self, id: str, code: str, detail: str) -> bool:
+        """2.1 Part 2, FR.06: an invalid answer is answered."""
+        if self.rules.result_errors:
+            self._out.append(self.codec.encode_result_error(id, code, detail))
+        return self.rules.result_errors
+
+    def _answered_early(self, called: Called, payload: Any) -> None:
+        """An answer of ours that may change what the station may send."""
+        if self.role == "station":
+            self._gate.answered(called.action, called.payload, payload)
+        elif called.action == BOOT:
+            self._gate.booted(payload)
+        self._send_next()
 
     def _refuse(self, id: str, code: str, description: str, details: Mapping[str, Any] | None = None) -> None:
         self._out.append(self.codec.encode_error(id, code, description, dict(details or {})))
@@ -330,46 +393,17 @@ class Session:
     ) -> None:
         self._events.append(Anomaly(reason, detail, id, action, answered))
 
-    def _give_up(self, call: _Call) -> None:
-        self._release()
-        self._over = [*self._over[-31:], call.id]
-        self._finish(call, Outcome.TIMED_OUT, error=CallTimeout(f"no answer to {call.action} in time"))
-
-    def _release(self) -> None:
-        self._in_flight = None
-        self._awaited.clear()
-
-    def _finish(self, call: _Call, outcome: Outcome, payload: Any = None, error: EvcoreError | None = None) -> None:
-        if not call.over:  # cancelled while it was in flight: that was its end
-            call.over = True
-            self._events.append(Finished(call.id, call.action, outcome, payload, error))
+    # Inside: own CALLs
 
     def _send_next(self) -> None:
-        """One CALL at a time (OCPP-J 1.6, 4.1.1); a station that is not accepted sends BootNotification only."""
-        if self._in_flight is not None or not self._queue or self._closed:
-            return
-        if self.role == "station" and self.registration != "Accepted" and self._queue[0].action != BOOT:
-            return
-        call = self._queue.pop(0)
-        call.deadline = self._now + call.timeout
-        self._in_flight = call
-        self._awaited[call.id] = call.action
-        self._out.append(call.data)
+        """One CALL at a time (1.6, 4.1.1: SHOULD; 2.x: SHALL), the first that the boot gate lets pass."""
+        gate = self._gate
+        call = self._calls.start(self._now, None if gate.registration == "Accepted" else gate.lets_us)
+        if call is not None:
+            gate.we_sent(call.action)
+            self._out.append(call.data)
 
-
-def _deadline(call: _Call) -> int:
-    return call.deadline
-
-
-def _is_id(id: str | None) -> TypeGuard[str]:
-    return id is not None and 1 <= len(id) <= _ID_MAX
-
-
-def _triggered_by(action: str, payload: Any) -> str | None:
-    if action not in ("TriggerMessage", "ExtendedTriggerMessage"):
-        return _ASKED_BY.get(action)
-    if isinstance(payload, Mapping):
-        wanted = payload.get("requestedMessage", payload.get("requested_message"))
-    else:
-        wanted = getattr(payload, "requested_message", None)
-    return str(wanted) if wanted is not None else None
+    def _finish(self, call: OwnCall, outcome: Outcome, payload: Any = None, error: EvcoreError | None = None) -> None:
+        if not call.over:  # else it was cancelled in flight, and that was its end
+            call.over = True
+            self._events.append(Finished(call.id, call.action, outcome, payload, error))

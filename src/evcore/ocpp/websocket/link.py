@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from types import CoroutineType
 from typing import Any, assert_never
 
 from evcore.errors import CallError, LinkError
-from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome
+from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, ResultRefused
 from evcore.ocpp.session import Session
 from evcore.ocpp.websocket.connection import Connection, log
+from evcore.ocpp.websocket.eager import first_step
 from evcore.ports import Traffic
 
 Handler = Callable[[Called], Any]  # -> payload or an awaitable of it; raises CallError to refuse
@@ -20,12 +21,16 @@ Handler = Callable[[Called], Any]  # -> payload or an awaitable of it; raises Ca
 class Link:
     """A `Receiver`: hand it to `connect`, or return it from `listen`'s accept.
 
-    handle: answers the peer's CALLs; one that is a coroutine runs in a task of its own, so that it may itself call the
-    peer, and is not cancelled when the connection ends: what it records must be recorded. The hooks are for subclasses.
+    handle: answers the peer's CALLs, at once where it can. A coroutine takes its first step at once too; if it suspends
+    it goes on as a task, so that it may itself call the peer, and is not cancelled when the connection ends: what it
+    records must be recorded. handler_timeout_s: after so long it is cancelled and its CALL refused; None: never. The
+    hooks are for subclasses.
     """
 
     __slots__ = (
         "_handle",
+        "_handler_timeout_s",
+        "_running",
         "_timer",
         "_timer_at",
         "_waiting",
@@ -35,14 +40,22 @@ class Link:
         "traffic",
     )
 
-    def __init__(self, session: Session, handle: Handler, *, traffic: Traffic | None = None) -> None:
-        self.session, self._handle = session, handle
+    def __init__(
+        self,
+        session: Session,
+        handle: Handler,
+        *,
+        traffic: Traffic | None = None,
+        handler_timeout_s: float | None = None,
+    ) -> None:
+        self.session, self._handle, self._handler_timeout_s = session, handle, handler_timeout_s
         self.traffic = Traffic() if traffic is None else traffic
         self.connection: Connection | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._running = 0  # handlers that suspended
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: int | None = None
+        self._timer_at = 0
 
     # Hooks
 
@@ -51,21 +64,35 @@ class Link:
     def on_anomaly(self, anomaly: Anomaly) -> None: ...
     def on_notified(self, notified: Notified) -> None: ...
 
+    def on_result_refused(self, refused: ResultRefused) -> None:
+        """The peer cannot use our answer (2.1). Unless overridden it is an anomaly."""
+        self.on_anomaly(Anomaly("result_refused", str(refused.error)[:500], refused.id, refused.action))
+
     # For the user
 
-    async def call(self, action: str, payload: Any, *, timeout_s: float | None = None) -> Any:
+    async def call(
+        self, action: str, payload: Any, *, timeout_s: float | None = None, priority: int | None = None
+    ) -> Any:
         """Call the peer and wait for its answer: the payload of the CALLRESULT.
 
-        Raises CallError (it refused), CallTimeout, LinkError (closed, queue full), MessageError (either side's payload
-        breaks the schema).
+        Raises CallError (it refused), CallTimeout, LinkError (closed, queue full, not before the station is accepted),
+        MessageError (either side's payload breaks the schema).
         """
-        return (await self.exchange(action, payload, timeout_s=timeout_s))[1]
+        return (await self.exchange(action, payload, timeout_s=timeout_s, priority=priority))[1]
 
-    async def exchange(self, action: str, payload: Any, *, timeout_s: float | None = None) -> tuple[str, Any]:
-        """As `call`, with the message id: (id, payload of the answer)."""
+    async def exchange(
+        self,
+        action: str,
+        payload: Any,
+        *,
+        timeout_s: float | None = None,
+        priority: int | None = None,
+        id: str | None = None,
+    ) -> tuple[str, Any]:
+        """As `call`, with the message id: (id, payload of the answer). priority, id: see `Session.call`."""
         now = time.monotonic_ns()
         timeout = None if timeout_s is None else int(timeout_s * 1e9)
-        id = self.session.call(action, payload, now, timeout=timeout)
+        id = self.session.call(action, payload, now, timeout=timeout, priority=priority, id=id)
         future = self._waiting[id] = asyncio.get_running_loop().create_future()
         self._pump(now)
         try:
@@ -74,6 +101,19 @@ class Link:
             self._waiting.pop(id, None)
             self.session.cancel(id)
             raise
+
+    def send(self, action: str, payload: Any) -> None:
+        """A SEND (2.1), see `Session.send`."""
+        self.session.send(action, payload)
+        self._pump(time.monotonic_ns())
+
+    def refuse_result(
+        self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Tell the peer that the answer which `exchange` returned cannot be used (2.1), see `Session.refuse_result`."""
+        told = self.session.refuse_result(id, code, description, details)
+        self._pump(time.monotonic_ns())
+        return told
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End it now: pending calls fail, nothing more is sent or handled."""
@@ -86,9 +126,7 @@ class Link:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it in a task that is kept until it ends."""
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self._keep(asyncio.get_running_loop().create_task(work))
 
     # Receiver
 
@@ -100,25 +138,36 @@ class Link:
     def received(self, data: bytes) -> None:
         self.traffic.received += 1
         now = time.monotonic_ns()
-        self.session.receive(data, now)
+        called = self.session.take(data, now)
+        if called is not None:
+            self._called(called, now)
         self._pump(now)
 
     def closed(self, code: int, reason: str) -> None:
         now = time.monotonic_ns()
         self.session.close(now)
         self._pump(now)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.on_closed(code, reason)
 
     # Inside
 
     def _pump(self, now: int) -> None:
-        for event in self.session.poll(now):
-            self._dispatch(event, now)
+        session = self.session
+        for event in session.poll(now):
+            try:
+                self._dispatch(event, now)
+            except Exception:  # noqa: BLE001 - a hook's fault must not cost the events behind it
+                log.exception("a hook for %s failed", type(event).__name__)
         if self.connection is not None:
-            for message in self.session.to_send():
+            for message in session.to_send():
                 self.traffic.sent += 1
                 self.connection.send(message)
-        self._arm(now)
+        deadline = session.next_deadline()
+        if deadline is not None and (self._timer is None or deadline < self._timer_at):
+            self._arm(deadline, now)
 
     def _dispatch(self, event: Event, now: int) -> None:
         match event:
@@ -131,34 +180,79 @@ class Link:
                 self.on_anomaly(event)
             case Notified():
                 self.on_notified(event)
+            case ResultRefused():
+                self.traffic.errors += 1
+                self.on_result_refused(event)
             case _:
                 assert_never(event)
 
     def _called(self, called: Called, now: int) -> None:
         try:
             result = self._handle(called)
-            if inspect.isawaitable(result):
-                self.spawn(self._answer_later(called, result))
-            else:
-                self.session.answer(called.id, result, now)
+            if type(result) is not dict:
+                if type(result) is not CoroutineType:
+                    if not isinstance(result, Awaitable):
+                        self.session.answer(called.id, result, now)
+                        return
+                    result = _await(result)
+                result, task = first_step(result)
+                if task is not None:
+                    self._go_on(called, task)
+                    return
+        except asyncio.CancelledError as error:
+            self._refuse(called, error)
         except Exception as error:  # noqa: BLE001 - a handler's fault costs this call only
             self._refuse(called, error)
+        else:
+            self.session.answer(called.id, result, now)
 
-    async def _answer_later(self, called: Called, result: Awaitable[Any]) -> None:
-        try:
-            payload = await result
-            self.session.answer(called.id, payload, time.monotonic_ns())
-        except Exception as error:  # noqa: BLE001 - a handler's fault costs this call only
-            self._refuse(called, error)
+    def _go_on(self, called: Called, task: asyncio.Task[Any]) -> None:
+        """The handler suspended: its answer comes when its task is done."""
+        timer: asyncio.TimerHandle | None = None
+        if self._running >= self.session.unanswered:  # only of handlers that do not end when they are cancelled
+            task.cancel()
+            self.session.refuse(called.id, "InternalError", "too many calls at once")
+        elif self._handler_timeout_s is not None:
+            timer = asyncio.get_running_loop().call_later(self._handler_timeout_s, self._overdue, called, task)
+        self._running += 1
+        self._keep(task)
+
+        def done(task: asyncio.Task[Any]) -> None:
+            self._running -= 1
+            if timer is not None:
+                timer.cancel()
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            if error is None:
+                self.session.answer(called.id, task.result(), time.monotonic_ns())
+            else:
+                self._refuse(called, error)
+            self._pump(time.monotonic_ns())
+
+        task.add_done_callback(done)
+
+    def _overdue(self, called: Called, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        self.session.refuse(called.id, "InternalError", "the call could not be handled in time")
+        self._told(Anomaly("handler_timeout", f"{self._handler_timeout_s} s", called.id, called.action, True))
         self._pump(time.monotonic_ns())
 
-    def _refuse(self, called: Called, error: Exception) -> None:
+    def _refuse(self, called: Called, error: BaseException) -> None:
         if isinstance(error, CallError):
             self.session.refuse(called.id, error.code, error.description, error.details)
             return
-        log.error("the handler of %s failed", called.action, exc_info=error)
-        self.session.refuse(called.id, "InternalError", "the call could not be handled")
-        self._dispatch(Anomaly("handler", type(error).__name__, called.id, called.action, True), 0)
+        waited_for = self.session.refuse(called.id, "InternalError", "the call could not be handled")
+        if not isinstance(error, asyncio.CancelledError):
+            log.error("the handler of %s failed", called.action, exc_info=error)
+        elif not waited_for:
+            return  # it took too long, which was told then
+        self._told(Anomaly("handler", type(error).__name__, called.id, called.action, waited_for))
+
+    def _told(self, anomaly: Anomaly) -> None:
+        self.traffic.errors += 1
+        try:
+            self.on_anomaly(anomaly)
+        except Exception:  # noqa: BLE001 - see _pump
+            log.exception("a hook for %s failed", anomaly.reason)
 
     def _finished(self, event: Finished) -> None:
         future = self._waiting.pop(event.id, None)
@@ -169,18 +263,22 @@ class Link:
         else:
             future.set_exception(event.error or LinkError(event.outcome))
 
-    def _arm(self, now: int) -> None:
-        """One timer for the session's next deadline."""
-        deadline = self.session.next_deadline()
-        if deadline == self._timer_at:
-            return
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _arm(self, deadline: int, now: int) -> None:
+        """One timer for the session's next deadline. It is left to run when that moves away, and set anew when it
+        fires: most calls are answered long before."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
         self._timer_at = deadline
-        if deadline is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(deadline - now, 0) / 1e9, self._due)
+        self._timer = asyncio.get_running_loop().call_later(max(deadline - now, 0) / 1e9, self._due)
 
     def _due(self) -> None:
-        self._timer = self._timer_at = None
+        self._timer = None
         self._pump(time.monotonic_ns())
+
+
+async def _await(work: Awaitable[Any]) -> Any:
+    return await work

@@ -1,0 +1,123 @@
+"""The CALLs of this side: one in flight, the others in a queue, by priority and then by age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from evcore.errors import CallTimeout, LinkError
+
+_KEPT_GIVEN_UP = 32
+
+
+@dataclass(slots=True)
+class OwnCall:
+    """timeout: ns that it may wait, for its turn and then for its answer. deadline: the end of the wait it is in. over:
+    its end was told, though the peer may still owe the answer. request: its payload, kept where the answer to it opens
+    the boot gate."""
+
+    id: str
+    action: str
+    request: Any
+    data: bytes
+    timeout: int
+    deadline: int
+    priority: int
+    over: bool = False
+
+
+class OwnCalls:
+    """awaited: id -> action of the CALL in flight, as `Codec.decode` wants it. limit: how many may wait."""
+
+    __slots__ = ("_given_up", "_limit", "_queue", "awaited", "in_flight")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._queue: list[OwnCall] = []  # short, and an empty deque has half a kilobyte
+        self._given_up: list[str] = []  # ids whose answers would be late, not unknown
+        self.in_flight: OwnCall | None = None
+        self.awaited: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """How many wait for their turn."""
+        return len(self._queue)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self.awaited or any(call.id == id for call in self._queue)
+
+    def check_room(self) -> None:
+        """Raises LinkError when no more may wait."""
+        if len(self._queue) >= self._limit:
+            raise LinkError(f"{self._limit} calls are waiting already")
+
+    def add(self, call: OwnCall) -> None:
+        """Behind those of its priority."""
+        at = len(self._queue)
+        while at and self._queue[at - 1].priority > call.priority:
+            at -= 1
+        self._queue.insert(at, call)
+
+    def start(self, now: int, lets: Callable[[str], bool] | None) -> OwnCall | None:
+        """The CALL whose turn it is, if any: in flight from now on. lets: may this action be sent? None: all may."""
+        if self.in_flight is not None or not self._queue:
+            return None
+        at = 0
+        if lets is not None:
+            at = next((at for at, call in enumerate(self._queue) if lets(call.action)), -1)
+            if at < 0:
+                return None
+        call = self.in_flight = self._queue.pop(at)
+        call.deadline = now + call.timeout
+        self.awaited[call.id] = call.action
+        return call
+
+    def answered(self, id: str) -> OwnCall | None:
+        """The CALL in flight, if this is its id: not in flight any more."""
+        call = self.in_flight
+        if call is None or call.id != id:
+            return None
+        self.in_flight = None
+        self.awaited.clear()
+        return call
+
+    def was_given_up(self, id: str) -> bool:
+        return id in self._given_up
+
+    def cancel(self, id: str) -> OwnCall | None:
+        """The CALL of this id, if it is not over. In flight it stays there: the peer owes its answer first."""
+        call = self.in_flight
+        if call is not None and call.id == id:
+            return None if call.over else call
+        call = next((waiting for waiting in self._queue if waiting.id == id), None)
+        if call is not None:
+            self._queue.remove(call)
+        return call
+
+    def expire(self, now: int) -> list[tuple[OwnCall, CallTimeout]]:
+        """Take out what waited too long."""
+        late: list[tuple[OwnCall, CallTimeout]] = []
+        call = self.in_flight
+        if call is not None and now >= call.deadline:
+            self.answered(call.id)
+            self._given_up = [*self._given_up[1 - _KEPT_GIVEN_UP :], call.id]
+            late.append((call, CallTimeout(f"no answer to {call.action} in time")))
+        for call in [waiting for waiting in self._queue if now >= waiting.deadline]:
+            self._queue.remove(call)
+            late.append((call, CallTimeout(f"{call.action} never had its turn")))
+        return late
+
+    def next_deadline(self) -> int | None:
+        call = self.in_flight
+        if not self._queue:
+            return None if call is None else call.deadline
+        first = min(waiting.deadline for waiting in self._queue)
+        return first if call is None else min(first, call.deadline)
+
+    def drain(self) -> list[OwnCall]:
+        """Take out all."""
+        calls = [*([] if self.in_flight is None else [self.in_flight]), *self._queue]
+        self.in_flight = None
+        self._queue.clear()
+        self.awaited.clear()
+        return calls
