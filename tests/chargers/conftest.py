@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import websockets
+from ocpp import v16, v21, v201
+from ocpp.routing import on
 
 from evcore.chargers import OcppServer
 from evcore.local import LocalHub, LocalLedger
@@ -97,3 +103,91 @@ async def csms() -> AsyncIterator[Callable[..., Awaitable[Csms]]]:
 @pytest.fixture
 def wait_until() -> Callable[..., Awaitable[Any]]:
     return until
+
+
+VERSIONS = {"1.6": ("ocpp1.6", v16), "2.0.1": ("ocpp2.0.1", v201), "2.1": ("ocpp2.1", v21)}
+
+
+class Peer:
+    """A station of mobilityhouse/ocpp that answers every CALL of the CSMS as it is told.
+
+    replies: by action, the arguments of the answer's dataclass, an exception to raise, or a callable of the payload
+    that returns one of these or an awaitable of it. asked: every CALL that came, (action, payload with wire names).
+    """
+
+    def __init__(self, version: str, socket: Any) -> None:
+        self.version, self.words = version, VERSIONS[version][1]
+        self.replies: dict[str, Any] = {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answered: list[Any] = []
+        self.socket = socket
+        self.point = self._kind()("CP1", self)
+
+    async def recv(self) -> str:
+        message: str = await self.socket.recv()
+        frame = json.loads(message)
+        if frame[0] == 2:
+            self.last_id = frame[1]
+            self.asked.append((frame[2], frame[3]))
+        else:
+            self.answered.append(frame)
+        return message
+
+    async def send(self, message: str) -> None:
+        await self.socket.send(message)
+
+    async def tell(self, action: str, **payload: Any) -> Any:
+        """A CALL of the station; the CALLRESULT's payload with wire names. Raises OCPPError for a CALLERROR."""
+        await self.point.call(getattr(self.words.call, action)(**payload), suppress=False)
+        return self.answered[-1][2]
+
+    def _kind(self) -> Any:
+        peer = self
+
+        def handler(action: str) -> Any:
+            async def handle(self: Any, **payload: Any) -> Any:
+                reply = peer.replies[action]
+                if callable(reply):
+                    reply = reply(peer.asked[-1][1])
+                if inspect.isawaitable(reply):
+                    reply = await reply
+                if isinstance(reply, Exception):
+                    raise reply
+                return getattr(peer.words.call_result, action)(**reply)
+
+            handle.__name__ = f"peer_{action}"  # by which the library finds it again
+            return on(action)(handle)
+
+        names = [name for name, kind in vars(self.words.call).items() if isinstance(kind, type) and name[0].isupper()]
+        known = [name for name in names if hasattr(self.words.call_result, name)]
+        return type(
+            f"Station{self.version}", (self.words.ChargePoint,), {f"peer_{name}": handler(name) for name in known}
+        )
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """peer(site, version): a connected, accepted mobilityhouse station named CP1."""
+    async with AsyncExitStack() as stack:
+
+        async def start(site: Csms, version: str, **headers: Any) -> Peer:
+            socket = await stack.enter_async_context(
+                websockets.connect(f"{site.url}/CP1", subprotocols=[VERSIONS[version][0]], **headers)  # type: ignore
+            )
+            station = Peer(version, socket)
+            reading = asyncio.create_task(station.point.start())
+
+            async def stop() -> None:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+            stack.push_async_callback(stop)
+            if version == "1.6":
+                booted = await station.tell("BootNotification", charge_point_model="M", charge_point_vendor="V")
+            else:
+                about = {"model": "M", "vendor_name": "V"}
+                booted = await station.tell("BootNotification", charging_station=about, reason="PowerUp")
+            assert booted["status"] == "Accepted"
+            return station
+
+        yield start

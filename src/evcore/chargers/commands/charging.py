@@ -31,9 +31,7 @@ _TRIGGERS_21 = ("SignV2G20Certificate", "CustomTrigger")
 
 def token_2(at: Asker, args: Args) -> Payload:
     """IdTokenType. 2.0.1 has no words for what came with 2.1: Central is a token that the CSMS made."""
-    token, kind = args["token"], args["token_type"]
-    if (kind == "NoAuthorization") != (token == ""):
-        raise BadArgument("token: empty with token_type NoAuthorization, and only then")
+    token, kind = _checked_token(args)
     if at.version == "2.0.1" and kind in _NEW_TOKENS:
         kind = "Central"
     return {"idToken": token, "type": kind}
@@ -41,10 +39,17 @@ def token_2(at: Asker, args: Args) -> Payload:
 
 def tag_16(args: Args) -> str:
     """The idTag; 1.6 has one kind of token, and no empty one."""
-    if not args["token"]:
+    token, _ = _checked_token(args)
+    if not token:
         raise Refused("NotSupported", "OCPP 1.6 starts nothing without a token")
-    tag: str = args["token"]
-    return tag
+    return token
+
+
+def _checked_token(args: Args) -> tuple[str, str]:
+    token, kind = args["token"], args["token_type"]
+    if (kind == "NoAuthorization") != (token == ""):
+        raise BadArgument("token: empty with token_type NoAuthorization, and only then")
+    return token, kind
 
 
 def _needs_acceptance(at: Asker) -> None:
@@ -119,9 +124,7 @@ async def _unlock_2(at: Asker, args: Args) -> Answer:
 
 async def _change_availability_16(at: Asker, args: Args) -> Answer:
     """ChangeAvailability"""
-    if args.get("connector", 1) != 1:
-        raise Refused("NotSupported", "OCPP 1.6 knows one connector an EVSE")
-    payload = {"connectorId": args["evse"], "type": _operative(args)}
+    payload = {"connectorId": _evse_16(args), "type": _operative(args)}
     return await at.ask("ChangeAvailability", payload, ok=_SCHEDULED)
 
 
@@ -137,6 +140,13 @@ def _operative(args: Args) -> str:
     return "Operative" if args["operative"] else "Inoperative"
 
 
+def _evse_16(args: Args) -> int:
+    """connectorId; 0 for the whole station."""
+    if _evse(args).get("connectorId", 1) != 1:
+        raise Refused("NotSupported", "OCPP 1.6 knows one connector an EVSE")
+    return int(args["evse"])
+
+
 def _evse(args: Args) -> Payload:
     """EVSEType; empty for the whole station."""
     if "connector" in args:
@@ -146,24 +156,30 @@ def _evse(args: Args) -> Payload:
     return {"id": args["evse"]} if args["evse"] else {}
 
 
+def _checked_message(args: Args) -> str:
+    message: str = args["message"]
+    if (message == "CustomTrigger") != ("custom" in args):
+        raise BadArgument("custom: the name of a CustomTrigger, and only for that")
+    return message
+
+
 async def _trigger_16(at: Asker, args: Args) -> Answer:
     """TriggerMessage, or ExtendedTriggerMessage where only that knows the message"""
-    message = _NAME_16.get(args["message"], args["message"])
+    message = _checked_message(args)
+    message = _NAME_16.get(message, message)
     if message not in _TRIGGERS_16 + _EXTENDED_16:
         raise Refused("NotSupported", f"OCPP 1.6 has no trigger for {message}")
     payload: Payload = {"requestedMessage": message}
-    if args["evse"]:
-        payload["connectorId"] = args["evse"]
+    if connector := _evse_16(args):
+        payload["connectorId"] = connector
     return await at.ask("ExtendedTriggerMessage" if message in _EXTENDED_16 else "TriggerMessage", payload)
 
 
 async def _trigger_2(at: Asker, args: Args) -> Answer:
     """TriggerMessage"""
-    message = args["message"]
+    message = _checked_message(args)
     if message == "DiagnosticsStatusNotification" or (at.version == "2.0.1" and message in _TRIGGERS_21):
         raise Refused("NotSupported", f"OCPP {at.version} has no trigger for {message}")
-    if (message == "CustomTrigger") != ("custom" in args):
-        raise BadArgument("custom: the name of a CustomTrigger, and only for that")
     payload: Payload = {"requestedMessage": message}
     if "custom" in args:
         payload["customTrigger"] = args["custom"]
