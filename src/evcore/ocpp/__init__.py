@@ -7,22 +7,34 @@ from typing import TYPE_CHECKING
 from evcore.lazy import exports
 
 if TYPE_CHECKING:
+    from evcore.ocpp import routing, v16, v21, v201
     from evcore.ocpp.codec import Codec, Frame, Limits
+    from evcore.ocpp.point.handlers import CallContext
     from evcore.ocpp.session import Session
 
 __all__ = [
+    "CallContext",
     "Codec",
     "Frame",
     "Limits",
     "Session",
+    "routing",
+    "v16",
+    "v21",
+    "v201",
 ]
 
 __getattr__ = exports(
     __name__,
     {
+        "CallContext": "evcore.ocpp.point.handlers",
         "Codec": "evcore.ocpp.codec",
         "Frame": "evcore.ocpp.codec",
         "Limits": "evcore.ocpp.codec",
         "Session": "evcore.ocpp.session",
+        "routing": "evcore.ocpp.routing",
+        "v16": "evcore.ocpp.v16",
+        "v21": "evcore.ocpp.v21",
+        "v201": "evcore.ocpp.v201",
     },
 )

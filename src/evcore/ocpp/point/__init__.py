@@ -1,0 +1,1 @@
+"""The parts of `evcore.ocpp.charge_point`."""

@@ -1,0 +1,275 @@
+"""The peer's CALLs on their way through the handlers of a `ChargePoint`; the reader never waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from ocpp.exceptions import NotSupportedError, OCPPError
+from ocpp.messages import Call
+
+from evcore.errors import CallError
+from evcore.ocpp.events import Anomaly, Called, Event, Notified
+from evcore.ocpp.point.errors import reply_to
+from evcore.ocpp.point.exchange import Exchange
+from evcore.ocpp.point.handlers import CallContext, plan_of
+
+HANDLERS_LIMIT = 256  # tasks of handlers at once; further CALLs are refused
+WARNINGS_LIMIT = 10  # of each kind of fault of the peer, then they are logged as DEBUG: no peer fills the log
+
+
+class RoutedCall(Call):  # type: ignore[misc]
+    """A CALL on its way to `_handle_call`. payload: with wire names, as mobilityhouse has it there."""
+
+    def __init__(self, called: Called, exchange: Exchange) -> None:
+        self.unique_id, self.action, self.called, self.exchange = called.id, called.action, called, exchange
+
+    @property
+    def payload(self) -> Any:
+        return orjson.loads(self.called.raw_payload)
+
+
+@dataclasses.dataclass(slots=True)
+class Job:
+    """A CALL or SEND in work. answered_ns: None until it was answered, and well."""
+
+    exchange: Exchange
+    called: Called | Notified
+    data: bytes
+    received_ns: int
+    route: Mapping[str, Any]
+    answer: Any = None
+    answered_ns: int | None = None
+
+
+class Handling:
+    """The part of a `ChargePoint` that handles what the peer sends."""
+
+    id: Any
+    logger: logging.Logger
+    route_map: dict[str, dict[str, Any]]
+    _call: Any
+    _ocpp_version: str
+
+    def __init__(self) -> None:
+        self.anomalies: Counter[str] = Counter()  # what the peer did against the rules, by kind
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def settle(self) -> None:
+        """Wait until no handler is in work."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _send(self, message: str) -> None:
+        raise NotImplementedError
+
+    async def _handle_call(self, msg: Call) -> None:
+        raise NotImplementedError
+
+    async def _take(self, exchange: Exchange, data: bytes, *, overridden: bool) -> None:
+        """Handle a message. overridden: CALLs go to a `_handle_call` that somebody has written."""
+        now, jobs, tasks = time.monotonic_ns(), [], len(self._tasks)
+        for event in exchange.receive(data, now):
+            if isinstance(event, Called) and self._is_full(exchange, event):
+                continue
+            if isinstance(event, Called) and overridden:
+                self._spawn(self._hand_over(RoutedCall(event, exchange)))
+            elif isinstance(event, (Called, Notified)):
+                job = self._handled(exchange, event, data, now)
+                if job is not None:
+                    jobs.append(job)
+            else:
+                self._note(event)
+        await self._transmit(exchange)
+        for job in jobs:
+            self._run_after(job)
+        if len(self._tasks) > tasks:
+            await asyncio.sleep(0)  # a coroutine that waits for nothing is through then
+
+    def _is_full(self, exchange: Exchange, called: Called) -> bool:
+        if len(self._tasks) < HANDLERS_LIMIT:
+            return False
+        exchange.session.refuse(called.id, "InternalError", f"{HANDLERS_LIMIT} handlers are in work")
+        return True
+
+    def _handled(self, exchange: Exchange, called: Called | Notified, data: bytes, now: int) -> Job | None:
+        """The job if it is done already; None where there is no handler, or it has become a task."""
+        try:
+            job = Job(exchange, called, data, now, self._route(called.action))
+        except NotSupportedError as error:
+            if isinstance(called, Called):
+                exchange.session.refuse(called.id, *reply_to(error))
+            return None
+        left = self._begin(job)
+        if left is None:
+            return job
+        self._spawn(self._complete(job, left))
+        return None
+
+    async def _handle_fully(self, msg: RoutedCall) -> None:
+        called = msg.called
+        job = Job(msg.exchange, called, called.data, time.monotonic_ns(), self._route(called.action))
+        left = self._begin(job)
+        if left is None:
+            await self._conclude(job)
+        else:
+            await self._complete(job, left)
+
+    async def _hand_over(self, msg: RoutedCall) -> None:
+        session = msg.exchange.session
+        try:
+            await self._handle_call(msg)
+        except Exception as error:  # noqa: BLE001 - its author's fault costs this CALL only
+            self._report(msg.action, error)
+            session.refuse(msg.unique_id, *reply_to(error))
+        msg.exchange.forget_called(msg.unique_id)  # it may have been answered by a `_send` of its author's own
+        await self._transmit(msg.exchange)
+
+    # One handler
+
+    def _route(self, action: str) -> Mapping[str, Any]:
+        route = self.route_map.get(action, {})
+        if "_on_action" not in route:
+            raise NotSupportedError(details={"cause": f"No handler for {action} registered."})
+        return route
+
+    def _begin(self, job: Job) -> Awaitable[Any] | None:
+        """Call the handler. What is left to be awaited; None when the CALL has been answered."""
+        try:
+            result = self._run(job.route["_on_action"], job)
+        except Exception as error:  # noqa: BLE001 - a handler's fault costs this CALL only
+            self._refuse(job, error)
+            return None
+        if inspect.isawaitable(result):
+            return result
+        self._answer(job, result)
+        return None
+
+    async def _complete(self, job: Job, left: Awaitable[Any]) -> None:
+        try:
+            result = await left
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the peer waits, whatever it was
+            self._refuse(job, error)
+        else:
+            self._answer(job, result)
+        await self._conclude(job)
+
+    async def _conclude(self, job: Job) -> None:
+        await self._transmit(job.exchange)
+        self._run_after(job)
+
+    def _run(self, handler: Callable[..., Any], job: Job, **more: Any) -> Any:
+        called = job.called
+        plan = plan_of(handler, getattr(self._call, called.action, None))
+        arguments = plan.arguments(called.payload)
+        if plan.wants_id:
+            arguments["call_unique_id"] = called.id
+        if plan.context is not None:
+            arguments[plan.context] = self._context(job)
+        return handler(**arguments, **more)
+
+    def _context(self, job: Job) -> CallContext:
+        age = timedelta(microseconds=(time.monotonic_ns() - job.received_ns) // 1000)
+        return CallContext(
+            id=job.called.id,
+            action=job.called.action,
+            version=self._ocpp_version,
+            station=self.id,
+            raw=job.data,
+            repairs=getattr(getattr(job.called, "frame", None), "repairs", ()),
+            received=datetime.now(UTC) - age,
+            received_ns=job.received_ns,
+            answered_ns=job.answered_ns,
+        )
+
+    def _answer(self, job: Job, result: Any) -> None:
+        called, now = job.called, time.monotonic_ns()
+        if isinstance(called, Notified):  # a SEND is never answered
+            job.answered_ns = now
+            return
+        payload = {} if result is None else result
+        answered = job.exchange.session.answer(called.id, payload, now)
+        for event in job.exchange.poll(now):
+            self._note(event)
+            if isinstance(event, Anomaly) and event.reason == "invalid_answer" and event.id == called.id:
+                answered = False
+        if answered:
+            job.answer, job.answered_ns = payload, now
+
+    def _refuse(self, job: Job, error: BaseException) -> None:
+        self._report(job.called.action, error)
+        if isinstance(job.called, Called):
+            job.exchange.session.refuse(job.called.id, *reply_to(error))
+
+    def _report(self, action: str, error: BaseException) -> None:
+        if isinstance(error, (CallError, OCPPError)):
+            self.logger.info("%s: %s is refused: %s", self.id, action, error)
+        else:
+            self.logger.error("%s: the handler of %s failed", self.id, action, exc_info=error)
+
+    def _run_after(self, job: Job) -> None:
+        handler = job.route.get("_after_action")
+        if handler is None or job.answered_ns is None:
+            return
+        more = {"call_response": _plain(job.answer)} if getattr(handler, "_inject_response", False) is True else {}
+        try:
+            result = self._run(handler, job, **more)
+        except Exception as error:  # noqa: BLE001 - the CALL is answered
+            self._report(f"@after {job.called.action}", error)
+            return
+        if inspect.isawaitable(result):
+            self._spawn(self._finish_after(job, result))
+
+    async def _finish_after(self, job: Job, left: Awaitable[Any]) -> None:
+        try:
+            await left
+        except Exception as error:  # noqa: BLE001 - the CALL is answered
+            self._report(f"@after {job.called.action}", error)
+
+    # Around it
+
+    async def _transmit(self, exchange: Exchange) -> None:
+        messages = exchange.session.to_send()
+        if messages:
+            async with exchange.sending:
+                for message in messages:
+                    await self._send(message.decode())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.logger.info("%s: an answer could not be sent: %r", self.id, error)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Anomaly):
+            self.anomalies[event.reason] += 1
+            many = self.anomalies[event.reason] > WARNINGS_LIMIT
+            self.logger.log(
+                logging.DEBUG if many else logging.WARNING, "%s: %s: %s", self.id, event.reason, event.detail
+            )
+
+
+def _plain(answer: Any) -> Any:
+    """A given answer as a mapping, without what is not set."""
+    if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
+        return _set_members(dataclasses.asdict(answer))
+    return answer
+
+
+def _set_members(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _set_members(member) for key, member in value.items() if member is not None}
+    return [_set_members(item) for item in value if item is not None] if isinstance(value, list) else value

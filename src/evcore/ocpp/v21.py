@@ -1,0 +1,15 @@
+"""OCPP 2.1: `ChargePoint` as in `ocpp.v21`, and that package's own dataclasses and enums."""
+
+from ocpp.v21 import call, call_result, datatypes, enums
+
+from evcore.ocpp import charge_point
+
+__all__ = ["ChargePoint", "call", "call_result", "datatypes", "enums"]
+
+
+class ChargePoint(charge_point.ChargePoint):
+    """See `evcore.ocpp.charge_point.ChargePoint`."""
+
+    _call = call
+    _call_result = call_result
+    _ocpp_version = "2.1"
