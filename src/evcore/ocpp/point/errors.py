@@ -31,7 +31,8 @@ def refused_by_peer(error: CallError) -> Exception:
     """What `call(..., suppress=False)` raises for a CALLERROR: `ocpp`'s exception of that code."""
     kind = _BY_CODE.get(error.code)
     if kind is None:
-        return UnknownCallErrorCodeError(f"{error.code[:64]}: {error.description[:255]}")
+        unknown: Exception = UnknownCallErrorCodeError(f"{error.code[:64]}: {error.description[:255]}")
+        return unknown
     raised: Exception = kind(description=error.description, details=error.details)
     return raised
 

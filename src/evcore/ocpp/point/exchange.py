@@ -58,7 +58,7 @@ class Exchange:
     # Own CALLs
 
     def call(self, id: str, action: str, payload: object, *, unjudged: bool) -> None:
-        """Send it; `answer` waits for its end, `forget` is due afterwards. Raises PayloadError, FrameError, LinkError."""
+        """Send it; `expect` has its end, then `forget` is due. Raises PayloadError, FrameError, LinkError."""
         if id in self._waiting:
             raise ValueError(f"unique_id {id[:64]!r} is in use")
         if unjudged:
