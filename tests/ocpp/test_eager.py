@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evcore.ocpp.websocket.eager import first_step
+from evcore.ocpp.eager import first_step
 
 COLOUR = contextvars.ContextVar("COLOUR", default="none")
 

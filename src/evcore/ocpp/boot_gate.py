@@ -46,14 +46,14 @@ MANY = frozenset({"StatusNotification", "MeterValues", "TransactionEvent", "Noti
 
 
 class BootGate:
-    """What one session knows of its station's registration. role: this side's."""
+    """What one session knows of its station's registration. role: this side's. kept: False lets everything pass."""
 
-    __slots__ = ("_asked", "_peer", "registration", "role")
+    __slots__ = ("_asked", "_kept", "_peer", "registration", "role")
 
-    def __init__(self, role: Role, *, accepted: bool) -> None:
-        self.role = role
+    def __init__(self, role: Role, *, accepted: bool, kept: bool = True) -> None:
+        self.role, self._kept = role, kept
         self._peer: Role = "station" if role == "csms" else "csms"
-        self.registration: str | None = "Accepted" if accepted else None
+        self.registration: str | None = "Accepted" if accepted or not kept else None
         self._asked: set[str] | None = None  # what the station may send because the CSMS asked for it
 
     @property
@@ -70,6 +70,8 @@ class BootGate:
 
     def booted(self, answer: Any) -> None:
         """A BootNotification was answered."""
+        if not self._kept:
+            return
         status = _member(answer, "status")
         self.registration = status if (self.role, status) in BOOT_GATE else None
         self._asked = None

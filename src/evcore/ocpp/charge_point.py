@@ -15,6 +15,7 @@ from typing import Any
 from ocpp.messages import Call, MessageType
 
 from evcore.errors import CallError, FrameError, LinkError, PayloadError
+from evcore.ocpp.boot_gate import Role
 from evcore.ocpp.codec import Codec
 from evcore.ocpp.point.errors import refused_by_peer, violation
 from evcore.ocpp.point.exchange import Answer, Exchange
@@ -24,7 +25,6 @@ from evcore.ocpp.point.streams import receiver_of, sender_of
 from evcore.ocpp.point.typed import build_dataclass
 from evcore.ocpp.routing import create_route_map
 from evcore.ocpp.schemas import schemas_of
-from evcore.ocpp.session import Role
 
 __all__ = ["CallContext", "ChargePoint"]
 

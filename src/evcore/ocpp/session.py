@@ -28,10 +28,11 @@ class Session:
     """One connection between a station and a CSMS, seen from either.
 
     codec: of the negotiated version. accepted: the station had been accepted before (it need not boot again when it
-    reconnects). rules: where its version or the peer differs; `RULES` of the version unless given. call_timeout: ns
-    that a CALL may wait for its turn, and then for its answer. queue: how many own CALLs may wait. unanswered: how many
-    of the peer's may be in work at once, more are refused. new_id: message ids, unique for this station for ever.
-    names: how payloads are spelled, see `Codec.decode`.
+    reconnects). gate: False where no CALL has to wait for a BootNotification, whatever its answer. rules: where its
+    version or the peer differs; `RULES` of the version unless given. call_timeout: ns that a CALL may wait for its
+    turn, and then for its answer. queue: how many own CALLs may wait. unanswered: how many of the peer's may be in work
+    at once, more are refused. new_id: message ids, unique for this station for ever. names: how payloads are spelled,
+    see `Codec.decode`.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Session:
         role: Role,
         *,
         accepted: bool = False,
+        gate: bool = True,
         rules: Rules | None = None,
         call_timeout: int = 30_000_000_000,
         queue: int = 64,
@@ -72,7 +74,7 @@ class Session:
         self.rules = RULES[codec.version] if rules is None else rules
         self.unanswered = unanswered
         self._call_timeout, self._new_id = call_timeout, new_id
-        self._gate = BootGate(role, accepted=accepted)
+        self._gate = BootGate(role, accepted=accepted, kept=gate)
         self._now = 0
         self._closed = False
         self._events: list[Event] = []
@@ -145,7 +147,8 @@ class Session:
         self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None
     ) -> bool:
         """Tell the peer that its answer to our CALL cannot be used (2.1, as in use case I08). False: there is no such
-        answer, it was refused before, or the version has no word for it."""
+        answer, it was refused before, or the version has no word for it.
+        """
         if self._closed or self._got is None or self._got.take(id) is None:
             return False
         self._out.append(self.codec.encode_result_error(id, code, description, dict(details or {})))
@@ -155,7 +158,8 @@ class Session:
 
     def answer(self, id: str, payload: Any, now: int) -> bool:
         """Answer a CALL. What is no answer to it goes out as CALLERROR InternalError. False: nobody waits for it
-        (answered before, or the connection is closed)."""
+        (answered before, or the connection is closed).
+        """
         if now > self._now:
             self._now = now
         called = self._to_answer.pop(id, None)
@@ -181,6 +185,10 @@ class Session:
             return False
         self._refuse(id, code, description, details)
         return True
+
+    def forget(self, id: str) -> bool:
+        """A CALL of the peer will not be answered from here: nobody waits for it any more. False as in `answer`."""
+        return self._to_answer.pop(id, None) is not None
 
     # Bytes and time
 
@@ -257,7 +265,8 @@ class Session:
 
     def _repeated(self, id: str, action: str, data: bytes) -> bool:
         """An id that was there before: 2.x allows it for a message that is sent again (2.0.1 Part 4, 4.1.4, errata
-        2024-09), and then one answer serves both. True: that is all there is to do."""
+        2024-09), and then one answer serves both. True: that is all there is to do.
+        """
         if self.rules.repeated == "refuse":
             self._refuse(id, "ProtocolError", "this message id was used before")
             self._anomaly("repeated_id", "used before", id, action, answered=True)

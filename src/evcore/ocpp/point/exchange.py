@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,11 +12,12 @@ from ocpp.messages import CallError, CallResult, unpack
 
 from evcore.errors import CallError as RefusedCall
 from evcore.errors import FrameError, LinkError, PayloadError
+from evcore.ocpp.boot_gate import Role
 from evcore.ocpp.codec import Codec
 from evcore.ocpp.events import Anomaly, Event, Finished, Outcome
 from evcore.ocpp.point.errors import violation
 from evcore.ocpp.point.unjudged import UnjudgedCodec
-from evcore.ocpp.session import Role, Session
+from evcore.ocpp.session import Session
 
 
 class Answer(CallResult):  # type: ignore[misc]
@@ -42,15 +42,12 @@ class Exchange:
         self.session = Session(
             cast(Codec, self.codec),
             "csms" if role is None else role,
-            accepted=role is None,
+            gate=role is not None,
             call_timeout=int(timeout_s * 1e9),
             names="snake",
-            new_id=self._take_id,
         )
         self.sending = asyncio.Lock()
         self.closed = False
-        self._ungated = role is None
-        self._id: str | None = None
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: int | None = None
@@ -59,12 +56,9 @@ class Exchange:
 
     def call(self, id: str, action: str, payload: object, *, unjudged: bool) -> None:
         """Send it; `expect` has its end, then `forget` is due. Raises PayloadError, FrameError, LinkError."""
-        if id in self._waiting:
-            raise ValueError(f"unique_id {id[:64]!r} is in use")
         if unjudged:
             self.codec.calls.add(id)
-        self._id = id
-        self.session.call(action, payload, time.monotonic_ns())
+        self.session.call(action, payload, time.monotonic_ns(), id=id)
         self.expect(id)
         self._arm()
 
@@ -87,16 +81,10 @@ class Exchange:
         if not self.closed:
             self.session.cancel(id)
 
-    def forget_called(self, id: str) -> None:
-        """A CALL of the peer was answered past the session, or will not be."""
-        self.session._to_answer.pop(id, None)
-
     # The peer's messages
 
     def receive(self, data: bytes, now: int) -> list[Event]:
         """What is to be handled of a message; answers have been handed to who waits for them."""
-        if self._ungated:
-            self.session.registration = "Accepted"
         self.session.receive(data, now)
         return self.poll(now, data)
 
@@ -120,10 +108,6 @@ class Exchange:
                 future.set_exception(LinkError("the connection ended before the answer"))
 
     # Inside
-
-    def _take_id(self) -> str:
-        id, self._id = self._id, None
-        return str(uuid.uuid4()) if id is None else id
 
     def _finished(self, event: Finished, data: bytes) -> None:
         future = self._waiting.get(event.id)

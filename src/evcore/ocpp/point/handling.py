@@ -17,7 +17,8 @@ from ocpp.exceptions import NotSupportedError, OCPPError
 from ocpp.messages import Call
 
 from evcore.errors import CallError
-from evcore.ocpp.events import Anomaly, Called, Event, Notified
+from evcore.ocpp.eager import first_step
+from evcore.ocpp.events import Anomaly, Called, Event, Notified, ResultRefused
 from evcore.ocpp.point.errors import reply_to
 from evcore.ocpp.point.exchange import Exchange
 from evcore.ocpp.point.handlers import CallContext, plan_of
@@ -76,7 +77,7 @@ class Handling:
 
     async def _take(self, exchange: Exchange, data: bytes, *, overridden: bool) -> None:
         """Handle a message. overridden: CALLs go to a `_handle_call` that somebody has written."""
-        now, jobs, tasks = time.monotonic_ns(), [], len(self._tasks)
+        now, jobs = time.monotonic_ns(), []
         for event in exchange.receive(data, now):
             if isinstance(event, Called) and self._is_full(exchange, event):
                 continue
@@ -91,8 +92,6 @@ class Handling:
         await self._transmit(exchange)
         for job in jobs:
             self._run_after(job)
-        if len(self._tasks) > tasks:
-            await asyncio.sleep(0)  # a coroutine that waits for nothing is through then
 
     def _is_full(self, exchange: Exchange, called: Called) -> bool:
         if len(self._tasks) < HANDLERS_LIMIT:
@@ -130,7 +129,7 @@ class Handling:
         except Exception as error:  # noqa: BLE001 - its author's fault costs this CALL only
             self._report(msg.action, error)
             session.refuse(msg.unique_id, *reply_to(error))
-        msg.exchange.forget_called(msg.unique_id)  # it may have been answered by a `_send` of its author's own
+        session.forget(msg.unique_id)  # it may have been answered by a `_send` of its author's own
         await self._transmit(msg.exchange)
 
     # One handler
@@ -244,9 +243,11 @@ class Handling:
                     await self._send(message.decode())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        """Do it at once as far as it does not wait for anything, the rest in a task that is kept."""
+        _, task = first_step(work)
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -254,6 +255,8 @@ class Handling:
             self.logger.info("%s: an answer could not be sent: %r", self.id, error)
 
     def _note(self, event: Event) -> None:
+        if isinstance(event, ResultRefused):
+            event = Anomaly("result_refused", str(event.error)[:500], event.id, event.action)
         if isinstance(event, Anomaly):
             self.anomalies[event.reason] += 1
             many = self.anomalies[event.reason] > WARNINGS_LIMIT

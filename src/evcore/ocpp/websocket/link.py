@@ -9,10 +9,10 @@ from types import CoroutineType
 from typing import Any, assert_never
 
 from evcore.errors import CallError, LinkError
+from evcore.ocpp.eager import first_step
 from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, ResultRefused
 from evcore.ocpp.session import Session
 from evcore.ocpp.websocket.connection import Connection, log
-from evcore.ocpp.websocket.eager import first_step
 from evcore.ports import Traffic
 
 Handler = Callable[[Called], Any]  # -> payload or an awaitable of it; raises CallError to refuse
