@@ -64,7 +64,7 @@ async def test_what_opens_nothing_is_counted_and_leaves_nothing(
     await raw.eof()
     await wait_until(lambda: site.errors() == {reason: 1}, f"{reason}: {site.errors()}")
     assert [event.kind for event in site.events("security.")] == ["security.refused"]
-    assert set(site.server._chargers) == {"GOOD"}
+    assert set(site.server.known) == {"GOOD"}
     assert await good.plug_in(1, "T1"), "the others work on"
 
 

@@ -17,6 +17,7 @@ from evcore.ocpp.websocket import HandshakeRefused, connect
 
 Start = Callable[..., Awaitable[Any]]
 Until = Callable[..., Awaitable[Any]]
+PASSWORD = "right-password-1"
 HEX = "00ff" * 10  # a 1.6 AuthorizationKey: 20 bytes that are no UTF-8
 
 
@@ -75,9 +76,9 @@ async def test_basic_auth(csms: Start, id: str, user: str | None, password: Any,
         return
     with pytest.raises(HandshakeRefused) as caught:
         await dial(site, id, user=user, password=password)
-    assert caught.value.status == 401
-    assert site.server._chargers == {}, "nothing is allocated before the password is right"
-    assert site.errors() == {"upgrade_credentials": 1}
+    assert caught.value.status == (404 if id == "NOBODY" else 401)
+    assert not site.server.known, "nothing is allocated before the password is right"
+    assert site.errors() == {"upgrade_unknown_station" if id == "NOBODY" else "upgrade_credentials": 1}
 
 
 async def test_an_authenticator_of_ones_own(csms: Start) -> None:
@@ -117,7 +118,7 @@ async def test_passwords_are_in_no_log_and_no_event(csms: Start, caplog: pytest.
     await dial(site, password="the-secret-of-cp1")
     with pytest.raises(HandshakeRefused):
         await dial(site, password="the-guess-at-cp1")
-    text = caplog.text + repr(site.items) + repr(site.server) + repr(vars(site.server)["_chargers"])
+    text = caplog.text + repr(site.items) + repr(site.server) + repr(vars(site.server._roster))
     assert "the-secret" not in text
     assert "the-guess" not in text
 
@@ -151,9 +152,9 @@ async def test_tls_and_its_refusals(csms: Start, wait_until: Until) -> None:
 
 
 async def test_the_newest_connection_serves_and_the_old_one_is_closed(csms: Start, wait_until: Until) -> None:
-    site = await csms(registered=["CP1"])
-    old = await dial(site)
-    new = await dial(site)
+    site = await csms(registered=["CP1"], passwords={"CP1": PASSWORD})
+    old = await dial(site, password=PASSWORD)
+    new = await dial(site, password=PASSWORD)
     await wait_until(lambda: old.end is not None)
     assert old.end == (1008, "peer")
     assert [event.kind for event in site.events("station.")] == ["station.connected", "station.replaced"]
@@ -164,11 +165,11 @@ async def test_the_newest_connection_serves_and_the_old_one_is_closed(csms: Star
 
 
 async def test_a_call_to_the_old_connection_ends_and_no_answer_crosses_over(csms: Start, wait_until: Until) -> None:
-    site = await csms(registered=["CP1"])
-    old = await dial(site)
+    site = await csms(registered=["CP1"], passwords={"CP1": PASSWORD})
+    old = await dial(site, password=PASSWORD)
     pending = asyncio.create_task(site.command(Verb.UNLOCK, evse=1))
     await wait_until(lambda: old.messages)
-    new = await dial(site)
+    new = await dial(site, password=PASSWORD)
     answer = await asyncio.wait_for(pending, 8)
     assert (answer.status, answer.ok) == ("Offline", False)
     new.send([3, old.messages[0][1], {"status": "Unlocked"}])
@@ -182,9 +183,9 @@ async def test_a_call_to_the_old_connection_ends_and_no_answer_crosses_over(csms
 async def test_a_late_end_of_the_old_connection_does_not_take_the_new_one_offline(
     csms: Start, wait_until: Until
 ) -> None:
-    site = await csms(registered=["CP1"])
+    site = await csms(registered=["CP1"], passwords={"CP1": PASSWORD})
     for _ in range(5):
-        peers = [await dial(site) for _ in range(3)]
+        peers = [await dial(site, password=PASSWORD) for _ in range(3)]
         await wait_until(lambda peers=peers: all(peer.end is not None for peer in peers[:-1]))
         answer = asyncio.create_task(site.command(Verb.CLEAR_CACHE))
         [call] = await wait_until(lambda peers=peers: peers[-1].messages)

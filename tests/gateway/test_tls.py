@@ -57,7 +57,7 @@ async def test_a_station_with_a_certificate_and_a_user_with_a_key_get_in_and_oth
     gateway = Gateway(parse(SITE, file="site.toml", base=tmp_path))
     trusting = ssl.create_default_context(cafile=tmp_path / "ca.pem")
     known = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-    ca.issue_cert("CP-1").configure_cert(known)
+    ca.issue_cert("CP-1", common_name="CP-1").configure_cert(known)
     run = asyncio.create_task(gateway.run())
     stations: list[asyncio.Task[None]] = []
     try:

@@ -74,7 +74,9 @@ async def open_door() -> AsyncIterator[Opener]:
             receivers.append(Echo())
             return receivers[-1]
 
-        listening = await listen("127.0.0.1", 0, accept, refused=lambda reason, peer: refused.append(reason), **options)  # type: ignore[arg-type]
+        listening = await listen(
+            "127.0.0.1", 0, accept, refused=lambda reason, peer, identity: refused.append(reason), **options
+        )  # type: ignore[arg-type]
         doors.append(listening)
         return Door(listening, receivers, refused)
 
@@ -228,7 +230,7 @@ async def test_slow_handshakes_make_room_for_a_new_one(open_door: Opener, monkey
     await until(lambda: len(door.listening._opening) == 3)
     await (await Raw.dial(door.listening.port)).eof()
     assert door.refused == ["too_many_handshakes"]
-    monkeypatch.setattr("evcore.ocpp.websocket.server._SLOW_NS", 0)
+    monkeypatch.setattr("evcore.ocpp.admission._SLOW_NS", 0)
     assert b" 101 " in await (await Raw.dial(door.listening.port)).upgrade()
     await slow[0].eof()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -18,11 +16,9 @@ from evcore.gateway.config import (
     ModbusTable,
     MqttTable,
     OcppTable,
-    StationTable,
     Table,
 )
 from evcore.gateway.part import Part, Phase
-from evcore.gateway.secret import Secret
 from evcore.gateway.tariff import Tariff
 from evcore.gateway.tls import client_context, server_context
 from evcore.ports import Ledger, Outbox, Site
@@ -94,7 +90,7 @@ def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Co
             table.host,
             table.port,
             ledger=ledger,
-            authenticate=None if table.allow_unauthenticated else StationList(table.stations),
+            passwords={one.id: None if one.password is None else one.password.reveal() for one in table.stations},
             allow_unauthenticated=table.allow_unauthenticated,
             ssl=server_context(table.tls, config.file, f"ocpp[{n}].tls") if table.tls else None,
             name=table.name,
@@ -185,33 +181,6 @@ def _can(config: Config, n: int, table: CanTable) -> Part:
             **options,
         )
     return Part(table.name, Phase.DEVICES, source.run)
-
-
-class StationList:
-    """May this station connect? One that is listed with a password must show it, one without need not (the rules of the
-    configuration allow that only on the loopback), any other may not."""
-
-    def __init__(self, stations: Sequence[StationTable]) -> None:
-        self._passwords = {station.id: _forms(station.password) for station in stations}
-
-    def __call__(self, identity: str, password: bytes | None) -> bool:
-        wanted = self._passwords.get(identity)
-        # Compared in any case: the time that it takes tells nobody which identities there are.
-        right = [hmac.compare_digest(form, password or b"") for form in wanted or (b"no such station",)]
-        return wanted is not None and (not wanted or any(right))
-
-
-def _forms(secret: Secret | None) -> tuple[bytes, ...]:
-    """What a station may send for the password. 32 to 40 hex digits also stand for their bytes, as in the setting
-    AuthorizationKey of OCPP 1.6 (security white paper, A00.FR.205)."""
-    if secret is None:
-        return ()
-    value = secret.reveal()
-    if isinstance(value, bytes):
-        return (value,)
-    if re.fullmatch("(?:[0-9A-Fa-f]{2}){16,20}", value):
-        return value.encode(), bytes.fromhex(value)
-    return (value.encode(),)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def read_identity(path: bytes) -> str:
         identity = unquote_to_bytes(segment).decode("utf-8")
     except UnicodeDecodeError:
         raise UpgradeError(404, "identity", "the identity is not UTF-8") from None
-    if not 1 <= len(identity) <= 48 or not identity.isprintable() or "/" in identity:
+    if not 1 <= len(identity) <= 48 or not identity.isprintable() or "/" in identity or identity in (".", ".."):
         raise UpgradeError(404, "identity", "expected an identity of 1 to 48 characters at the end of the path")
     return identity
 

@@ -1,11 +1,14 @@
 """The asyncio door of OCPP, both roles, on picows: handshake, joining, deflate, ping, closing."""
 
+from evcore.ocpp.websocket.arrival import Arrival
 from evcore.ocpp.websocket.client import HandshakeRefused, connect
 from evcore.ocpp.websocket.connection import Connection, Receiver, Watch
 from evcore.ocpp.websocket.link import Handler, Link
-from evcore.ocpp.websocket.server import Closing, Listening, listen
+from evcore.ocpp.websocket.server import GUESSING, Closing, Listening, listen
 
 __all__ = [
+    "GUESSING",
+    "Arrival",
     "Closing",
     "Connection",
     "Handler",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -14,9 +14,17 @@ from evcore.ocpp.deflate import Deflate
 from evcore.ocpp.joiner import Joiner, Violation
 
 log = logging.getLogger("evcore.ocpp.websocket")
-# picows writes a line for each connection and each broken frame; both are counted here, so a peer cannot fill the log.
-quiet = logging.getLogger("evcore.ocpp.websocket.picows")
-quiet.setLevel(logging.CRITICAL)
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """picows writes a line for each connection and each broken frame; both are counted here, so a peer cannot fill the
+    log. An adapter, since of a Logger picows makes a child for each connection, which is a kilobyte."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return False
+
+
+quiet = _Quiet(log)
 
 DEFLATE_FROM = 256  # bytes: below, deflate costs more than it saves
 WRITE_LIMIT = 256 * 1024  # bytes that may wait for a peer that does not read
@@ -52,6 +60,7 @@ class Connection(WSListener):
         "_deflate",
         "_ended",
         "_joiner",
+        "_limit",
         "_open",
         "_owner",
         "_reason",
@@ -60,12 +69,14 @@ class Connection(WSListener):
         "_transport",
         "last_seen",
         "peer",
+        "pinged",
         "subprotocol",
     )
 
     def __init__(self, receiver: Receiver, owner: Owner, *, limit: int, peer: str) -> None:
         self._receiver, self._owner, self.peer = receiver, owner, peer
-        self._joiner = Joiner(limit)
+        self._limit = limit
+        self._joiner: Joiner | None = None  # while a message is in parts: most never are
         self._deflate: Deflate | None = None
         self._transport: WSTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -73,18 +84,33 @@ class Connection(WSListener):
         self._code, self._reason = 1006, ""
         self._open = self._abandoned = False
         self.subprotocol = ""
-        self.last_seen = 0
+        self.last_seen = self.pinged = 0
 
     def negotiated(self, subprotocol: str, deflate: Deflate | None) -> None:
         """What the handshake agreed on."""
         self.subprotocol, self._deflate = subprotocol, deflate
-        self._joiner.deflate = deflate
+
+    def hand_over(self, receiver: Receiver, held: Sequence[bytes]) -> None:
+        """Another receiver takes over; held: messages that it has still to get."""
+        self._receiver = receiver
+        self._guard(lambda: receiver.opened(self))
+        for message in held:
+            if self._open:
+                self._receive(message)
 
     # For the user
 
     @property
     def is_open(self) -> bool:
         return self._open
+
+    @property
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """As `ssl.SSLSocket.getpeercert` gives it: None in clear, empty where none was shown and checked."""
+        if self._transport is None:
+            return None
+        secure = self._transport.underlying_transport.get_extra_info("ssl_object")
+        return None if secure is None else secure.getpeercert() or {}
 
     def send(self, data: bytes) -> None:
         """One text message. Dropped when the connection is closing."""
@@ -130,6 +156,8 @@ class Connection(WSListener):
             return
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        if not transport.is_client_side:
+            transport.request.headers.clear()  # picows would keep them as long as the connection, with the password
         self.last_seen = time.monotonic_ns()
         self._open = True
         self._owner.add(self)
@@ -145,15 +173,18 @@ class Connection(WSListener):
         elif kind == _PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind != _PONG:
+            joiner = self._joiner
+            if joiner is None:
+                joiner = self._joiner = Joiner(self._limit, self._deflate)
             try:
                 reserved = frame.rsv2 or frame.rsv3
-                message = self._joiner.feed(kind.value, frame.get_payload_as_bytes(), frame.fin, frame.rsv1, reserved)
-                if message is not None:
-                    self._receiver.received(message)
+                message = joiner.feed(kind.value, frame.get_payload_as_bytes(), frame.fin, frame.rsv1, reserved)
             except Violation as violation:
                 self.close(violation.code, violation.reason, wait_s=FAIL_WAIT_S)
-            except Exception:  # a receiver's fault must cost neither the connection nor its neighbours
-                log.exception("the receiver of %s failed", self.peer)
+                return
+            if message is not None:
+                self._joiner = None
+                self._receive(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         if transport.is_client_side:
@@ -195,6 +226,12 @@ class Connection(WSListener):
         # picows would send code 0 without one; its parameter takes any int, whatever its stub says
         transport.send_close(code, reason.encode()[:123].decode(errors="ignore"))  # type: ignore[arg-type]
 
+    def _receive(self, message: bytes) -> None:
+        try:
+            self._receiver.received(message)
+        except Exception:  # a receiver's fault must cost neither the connection nor its neighbours
+            log.exception("the receiver of %s failed", self.peer)
+
     def _guard(self, step: Callable[[], None]) -> None:
         try:
             step()
@@ -206,39 +243,39 @@ class Watch:
     """One timer for many connections: pings the quiet ones, drops the dead ones. An `Owner`.
 
     ping_s: after so long without a frame a ping goes out, after twice that the connection is dropped. 0: never.
+    connections: the open ones.
     """
 
     def __init__(self, ping_s: float) -> None:
         self._ping = int(ping_s * 1e9)
-        self._pinged: dict[Connection, int] = {}  # -> last_seen when the last ping went out
         self._timer: asyncio.TimerHandle | None = None
+        self.connections: set[Connection] = set()
 
     def add(self, connection: Connection) -> None:
-        if self._ping:
-            self._pinged[connection] = -1
-            self._start()
+        self.connections.add(connection)
+        self._start()
 
     def discard(self, connection: Connection) -> None:
-        self._pinged.pop(connection, None)
-        if not self._pinged and self._timer is not None:
+        self.connections.discard(connection)
+        if not self.connections and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _start(self) -> None:
-        if self._timer is None:
+        if self._timer is None and self._ping:
             self._timer = asyncio.get_running_loop().call_later(self._ping / 4e9, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
         now = time.monotonic_ns()
-        for connection, pinged in list(self._pinged.items()):
+        for connection in list(self.connections):
             quiet_for = now - connection.last_seen
             if quiet_for >= 2 * self._ping:
                 connection.abort("silent")
-            elif quiet_for >= self._ping and pinged != connection.last_seen:
-                self._pinged[connection] = connection.last_seen
+            elif quiet_for >= self._ping and connection.pinged != connection.last_seen:
+                connection.pinged = connection.last_seen
                 connection.ping()
-        if self._pinged:
+        if self.connections:
             self._start()
 
 

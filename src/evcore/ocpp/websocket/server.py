@@ -1,26 +1,21 @@
 """The CSMS's side of the door: one port for all versions.
 
-What picows 2.3 leaves to its user is guarded here: it takes `Connection: upgrade` only, sends the text of a factory's
-exception to the peer, and does not tell the factory who asks. The last is known to the listening socket; its `accept`
-hands it on in a context variable, which asyncio copies into the task of the new connection.
+What picows 2.3 leaves to its user is guarded here: it takes `Connection: upgrade` only and sends the text of a
+factory's exception to the peer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import os
 import socket
 import ssl as tls
 import time
-from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
-from evcore.ocpp.admission import Admission
+from evcore.ocpp.admission import Admission, Handshakes, NoRoom
 from evcore.ocpp.deflate import accept_offer
 from evcore.ocpp.upgrade import (
     SUBPROTOCOLS,
@@ -29,14 +24,15 @@ from evcore.ocpp.upgrade import (
     choose_subprotocol,
     read_upgrade,
 )
+from evcore.ocpp.websocket.arrival import Arrival
 from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, log, quiet
+from evcore.ocpp.websocket.sockets import OPENING, ListeningSocket, OpeningSocket
 
 Accept = Callable[[Upgrade, str], Receiver]  # upgrade, subprotocol -> receiver; raises UpgradeError to refuse
-Report = Callable[[str, str], None]  # reason, peer
+Report = Callable[[str, str, str], None]  # reason, peer, identity ("" where it was not read)
 
-_OPENING: ContextVar[_Socket | None] = ContextVar("opening", default=None)
-_SLOW_NS = 2_000_000_000  # a handshake older than this is given up for a new one when there are too many
-_REFUSALS_PER_PASS = 64  # connections turned away before others get their turn
+GUESSING = "guessing"  # the reason for which `refused` hears of an identity that is being guessed at
+_CREDENTIALS = "credentials"
 
 
 class Listening:
@@ -52,149 +48,166 @@ class Listening:
         ping_s: float,
         opening: int,
         default: str,
+        subprotocols: Sequence[str],
+        no_common: Literal["close", "refuse"],
     ) -> None:
         self._accept, self._refused, self._admission = accept, refused, admission
-        self._limit, self._opening_limit, self._default = limit, opening, default
+        self._limit, self._default, self._subprotocols, self._no_common = limit, default, subprotocols, no_common
         self._watch = Watch(ping_s)
-        self._servers: list[asyncio.Server] = []
-        self._opening: dict[_Socket, int] = {}  # handshakes under way, oldest first
-        self._reserve = os.open(os.devnull, os.O_RDONLY)
-        self.connections: set[Connection] = set()
+        self._servers: list[tuple[ListeningSocket, asyncio.Server]] = []
+        self._opening: Handshakes[OpeningSocket] = Handshakes(opening)
+        self._backlog, self._handshake_s = 0, 0.0
+        self.connections = self._watch.connections
         self.port = 0
+
+    @property
+    def opening(self) -> int:
+        """Connections whose peer is not known yet."""
+        return len(self._opening)
 
     # Opening
 
     async def open(self, host: str, port: int, backlog: int, ssl: tls.SSLContext | None, handshake_s: float) -> None:
+        self._backlog, self._handshake_s = backlog, handshake_s
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, proto, _, address in dict.fromkeys(found):
-            listening = _ListeningSocket(family, kind, proto)
-            listening.door = self
-            try:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listening.bind((address[0], self.port or port, *address[2:]))
-                listening.setblocking(False)
-            except BaseException:
-                listening.close()
-                raise
+            where = (address[0], self.port or port, *address[2:])
+            listening = ListeningSocket.bound(family, kind, proto, where, self)
             self.port = listening.getsockname()[1]
-            tls_limits: dict[str, Any] = {} if ssl is None else {"ssl_handshake_timeout": handshake_s}
-            server = await ws_create_server(
-                self._upgrade,
-                sock=listening,
-                ssl=ssl,
-                backlog=backlog,
-                websocket_handshake_timeout=handshake_s,
-                max_frame_size=self._limit_of_a_frame,
-                read_buffer_init_size=2048,
-                enable_auto_pong=False,
-                logger_name=quiet,
-                **tls_limits,
-            )
-            self._servers.append(server)
+            await self._serve(listening, ssl)
 
-    @property
-    def _limit_of_a_frame(self) -> int:
-        return min(self._limit, 64 * 1024)
+    async def replace_tls(self, ssl: tls.SSLContext) -> None:
+        """New connections get this context; those that are open or under way keep theirs. The port never closes."""
+        before, self._servers = self._servers, []
+        for listening, server in before:
+            await self._serve(listening.again(), ssl)
+            server.close()
 
-    def admit(self, opening: socket.socket, address: Any) -> _Socket | None:
+    async def _serve(self, listening: ListeningSocket, ssl: tls.SSLContext | None) -> None:
+        tls_limits: dict[str, Any] = {} if ssl is None else {"ssl_handshake_timeout": self._handshake_s}
+        server = await ws_create_server(
+            self._upgrade,
+            sock=listening,
+            ssl=ssl,
+            backlog=self._backlog,
+            websocket_handshake_timeout=self._handshake_s,
+            max_frame_size=min(self._limit, 64 * 1024),
+            read_buffer_init_size=2048,
+            enable_auto_pong=False,
+            logger_name=quiet,
+            use_aiofastnet=True,  # under any event loop it takes connections by our `accept`
+            **tls_limits,
+        )
+        self._servers.append((listening, server))
+
+    def admit(self, opening: socket.socket, address: Any) -> OpeningSocket | None:
         """A connection was made: watch over its handshake, or turn it away."""
         peer, now = str(address[0]), time.monotonic_ns()
         if not self._admission.admits(peer, now):
             opening.close()
-            self._refused("too_many_failures", peer)
+            self._refused("too_many_failures", peer, "")
             return None
-        if not self._has_room(now):
+        try:
+            victim = self._opening.victim(peer, now)
+        except NoRoom:
             opening.close()
-            self._refused("too_many_handshakes", peer)
+            self._refused("too_many_handshakes", peer, "")
             return None
-        watched = _Socket(opening.family, opening.type, opening.proto, fileno=opening.detach())
-        watched.door, watched.peer = self, peer
-        self._opening[watched] = now
-        _OPENING.set(watched)
+        if victim is not None:
+            self.ended(victim)
+            victim.give_up()
+        watched = OpeningSocket.of(opening, self, peer)
+        self._opening.begin(watched, peer, now)
+        OPENING.set(watched)
         return watched
 
-    def _has_room(self, now: int) -> bool:
-        """May another handshake begin? A slow one is given up for it."""
-        if len(self._opening) < self._opening_limit:
-            return True
-        oldest, since = next(iter(self._opening.items()))
-        if now - since < _SLOW_NS:
-            return False
-        self.ended(oldest)
-        oldest.give_up()
-        return True
+    def turned_away(self) -> None:
+        self._refused("no_descriptors", "", "")
 
-    def turn_away(self, listening: socket.socket) -> None:
-        """No descriptor is left: take the connection with the reserve and close it, or it is offered for ever."""
-        os.close(self._reserve)
-        try:
-            with contextlib.suppress(OSError):
-                socket.socket.accept(listening)[0].close()
-        finally:
-            self._reserve = os.open(os.devnull, os.O_RDONLY)
-        self._refused("no_descriptors", "")
-
-    def ended(self, opening: _Socket) -> None:
-        """A socket closed; without an upgrade or a refusal it was a handshake that came to nothing."""
-        if self._opening.pop(opening, None) is not None:
-            self._fail("handshake", opening.peer)
+    def ended(self, opening: OpeningSocket) -> None:
+        """A socket closed; if nobody was let in and nobody was refused, its handshake came to nothing."""
+        if self._opening.end(opening):
+            self._fail("handshake", opening.peer, "")
 
     def _upgrade(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """picows' factory: no exception may leave it, its text would go to the peer."""
-        opening = _OPENING.get()
-        peer = ""
-        if opening is not None:
-            peer = opening.peer
-            self._opening.pop(opening, None)
+        opening = OPENING.get()
+        peer, upgrade = "" if opening is None else opening.peer, None
         try:
-            return self._open_connection(request, peer)
+            upgrade = read_upgrade(request.path, request.headers, peer)
+            if peer and not self._admission.may_try(peer, upgrade.identity, time.monotonic_ns()):
+                raise UpgradeError(429, "too_many_failures", "too many failures")
+            return self._open_connection(request, upgrade, opening)
         except UpgradeError as error:
-            self._fail(error.reason, peer, blame=400 <= error.status < 500)
+            self._settle(opening)
+            blame = 400 <= error.status < 500 and error.status != 429
+            self._fail(error.reason, peer, "" if upgrade is None else upgrade.identity, blame=blame)
             return _refusal(error.status, str(error))
         except Exception:  # noqa: BLE001 - no text of ours may reach the peer
+            self._settle(opening)
             log.exception("an upgrade from %s failed", peer)
-            self._refused("internal", peer)
+            self._refused("internal", peer, "" if upgrade is None else upgrade.identity)
             return _refusal(500, "internal error")
 
-    def _open_connection(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
-        upgrade = read_upgrade(request.path, request.headers, peer)
+    def _open_connection(
+        self, request: WSUpgradeRequest, upgrade: Upgrade, opening: OpeningSocket | None
+    ) -> WSUpgradeResponseWithListener:
         request.headers["Connection"] = "upgrade"  # chargers send `keep-alive, Upgrade`, or none at all
-        subprotocol = choose_subprotocol(upgrade.subprotocols, SUBPROTOCOLS)
+        subprotocol = choose_subprotocol(upgrade.subprotocols, self._subprotocols)
         if subprotocol is None and not upgrade.subprotocols and self._default:
             subprotocol = self._default
         receiver = self._accept(upgrade, subprotocol or "")
-        self._admission.succeeded(peer)
+        if subprotocol is None and self._no_common == "refuse":
+            raise UpgradeError(400, "no_common_version", f"expected one of {', '.join(self._subprotocols)}")
+        if isinstance(receiver, Arrival):
+            receiver.reception, receiver.opening = self, opening
+        else:
+            self._settle(opening)
+            self._admission.succeeded(upgrade.peer, upgrade.identity)
         deflate = accept_offer(upgrade.extensions) if upgrade.extensions else None
         headers = {} if subprotocol is None or not upgrade.subprotocols else {"Sec-WebSocket-Protocol": subprotocol}
         if deflate is not None:
             headers["Sec-WebSocket-Extensions"] = deflate.answer
-        connection = Connection(receiver, self, limit=self._limit, peer=peer)
+        connection = Connection(receiver, self, limit=self._limit, peer=upgrade.peer)
         connection.negotiated(subprotocol or "", deflate)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), connection)
 
     def add(self, connection: Connection) -> None:
-        self.connections.add(connection)
         self._watch.add(connection)
 
     def discard(self, connection: Connection) -> None:
-        self.connections.discard(connection)
         self._watch.discard(connection)
 
-    def _fail(self, reason: str, peer: str, *, blame: bool = True) -> None:
-        if blame and peer:
-            self._admission.failed(peer, time.monotonic_ns())
-        self._refused(reason, peer)
+    # Arrivals
+
+    def admitted(self, arrival: Arrival) -> None:
+        self._settle(arrival.opening)
+        if arrival.connection is not None:
+            self._admission.succeeded(arrival.connection.peer, arrival.identity)
+
+    def rejected(self, arrival: Arrival, reason: str, *, blame: bool) -> None:
+        self._settle(arrival.opening)
+        peer = "" if arrival.connection is None else arrival.connection.peer
+        self._fail(reason, peer, arrival.identity, blame=blame)
+
+    def _settle(self, opening: OpeningSocket | None) -> None:
+        if opening is not None:
+            self._opening.end(opening)
+
+    def _fail(self, reason: str, peer: str, identity: str, *, blame: bool = True) -> None:
+        guessed = identity if reason == _CREDENTIALS else None
+        if blame and peer and self._admission.failed(peer, guessed, time.monotonic_ns()):
+            self._refused(GUESSING, peer, identity)
+        self._refused(reason, peer, identity)
 
     # Closing
 
     def stop(self) -> None:
         """Take no new connections; the open ones stay."""
-        for server in self._servers:
+        for _, server in self._servers:
             server.close()
-        for opening in list(self._opening):
+        for opening in self._opening:
             opening.give_up()
 
     async def drain(self, seconds: float, code: int = 1012, reason: str = "restart") -> None:
@@ -212,9 +225,6 @@ class Listening:
         for connection in list(self.connections):
             connection.abort("shutdown")
         await self._wait_ended(5.0)
-        if self._reserve >= 0:
-            os.close(self._reserve)
-            self._reserve = -1
 
     async def _wait_ended(self, seconds: float) -> None:
         waiting = [asyncio.ensure_future(connection.wait_closed()) for connection in self.connections]
@@ -229,7 +239,7 @@ async def listen(
     port: int,
     accept: Accept,
     *,
-    refused: Report = lambda reason, peer: None,
+    refused: Report = lambda reason, peer, identity: None,
     ssl: tls.SSLContext | None = None,
     admission: Admission | None = None,
     limit: int = 256 * 1024,
@@ -238,12 +248,16 @@ async def listen(
     opening: int = 2048,
     backlog: int = 1024,
     default_subprotocol: str = "",
+    subprotocols: Sequence[str] = SUBPROTOCOLS,
+    no_common_subprotocol: Literal["close", "refuse"] = "close",
 ) -> Listening:
-    """Listen for stations. accept: authenticates (raises UpgradeError 401, 404, ...) and returns who receives. refused:
-    told of every handshake that failed.
+    """Listen for stations. accept: authenticates (raises UpgradeError 401, 404, ...) and returns who receives, or an
+    `Arrival` where that is not known yet. refused: told of every handshake that failed.
 
     port: 0 for any free one. limit: bytes of a message, inflated and joined; a frame may have 64 KiB. opening:
-    handshakes under way at once. default_subprotocol: for chargers that offer none at all, "" to close those.
+    handshakes under way at once, arrivals among them. default_subprotocol: for chargers that offer none at all, "" to
+    close those. no_common_subprotocol: finish the handshake without the header and let `accept`'s receiver close
+    (OCPP-J 1.6, 3.1.2; 2.1 Part 4), or refuse it with 400 (as 2.0.1 is tested, Part 6, TC_B_58_CSMS).
     """
     door = Listening(
         accept,
@@ -253,6 +267,8 @@ async def listen(
         ping_s=ping_s,
         opening=opening,
         default=default_subprotocol,
+        subprotocols=subprotocols,
+        no_common=no_common_subprotocol,
     )
     try:
         await door.open(host, port, backlog, ssl, handshake_s)
@@ -260,41 +276,6 @@ async def listen(
         await door.close()
         raise
     return door
-
-
-class _ListeningSocket(socket.socket):
-    __slots__ = ("door",)
-    door: Listening
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        for _ in range(_REFUSALS_PER_PASS):
-            try:
-                opening, address = super().accept()
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE):
-                    raise
-                self.door.turn_away(self)
-                continue
-            watched = self.door.admit(opening, address)
-            if watched is not None:
-                return watched, address
-        raise BlockingIOError
-
-
-class _Socket(socket.socket):
-    """A connection that tells when it closes."""
-
-    __slots__ = ("door", "peer")
-    door: Listening
-    peer: str
-
-    def give_up(self) -> None:
-        with contextlib.suppress(OSError):
-            self.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        super().close()
-        self.door.ended(self)
 
 
 class Closing:
@@ -315,6 +296,6 @@ def _refusal(status: int, text: str) -> WSUpgradeResponseWithListener:
     headers = {"WWW-Authenticate": 'Basic realm="OCPP"'} if status == 401 else {}
     if status == 426:
         headers["Upgrade"] = "websocket"
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = "10"
     return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, text.encode(), headers), None)
