@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from evcore.chargers.ocpp_link import StationLink
-from evcore.chargers.ocpp_station import ChargerState, Services
+from evcore.chargers.ocpp_services import Services
+from evcore.chargers.ocpp_station import ChargerState
 from evcore.model import Session, Station
 
 _ORDINARY = {"peer", "lost", "shutdown", "restart", "replaced", "silent"}
