@@ -146,7 +146,7 @@ async def test_16_is_asked_for_certificates_once_a_type(csms: Start, peer: Start
 async def test_a_station_that_is_not_accepted_yet_is_not_told_to_charge(csms: Start, peer: Start, version: str) -> None:
     site = await csms()
     await peer(site, version)
-    site.server._chargers["CP1"].registered = False
+    site.server._roster.charger("CP1").registered = False
     answer = await site.command(Verb.START, token="T1", evse=1)
     assert (answer.status, "not accepted" in answer.reason) == ("Rejected", True)
 
