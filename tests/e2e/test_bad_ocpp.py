@@ -65,7 +65,7 @@ MESSAGES = [
     ('[2,"a"]', "frame_arity"),
     ('[2,"a","Heartbeat",{},1,2]', "frame_arity"),
     ('[2,5,"Heartbeat",{}]', "frame_idtype"),
-    (f'[2,"{"x" * 60_000}","Heartbeat",{{}}]', "frame_length"),
+    (f'[2,"{"x" * 60_000}","Heartbeat",{{}}]', "frame_limit"),
     ('[2,"a","Teleport",{}]', "payload_NotImplemented"),
     ('[2,"a","StatusNotification",{}]', "payload_OccurenceConstraintViolation"),
     ('[2,"a","MeterValues",{"connectorId":"1","meterValue":[]}]', "payload_TypeConstraintViolation"),
