@@ -125,7 +125,12 @@ class Peer:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answered: list[Any] = []
         self.socket = socket
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.point = self._kind()("CP1", self)
+
+    def later(self, work: Any) -> None:
+        """Do it after the answer that is being given; the fixture waits for it."""
+        self.tasks.add(asyncio.get_running_loop().create_task(work))
 
     async def recv(self) -> str:
         message: str = await self.socket.recv()
@@ -182,6 +187,7 @@ async def peer() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
             reading = asyncio.create_task(station.point.start())
 
             async def stop() -> None:
+                await asyncio.gather(*station.tasks)
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 

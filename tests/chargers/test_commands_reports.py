@@ -26,7 +26,6 @@ def row(name: str, value: str = "1") -> dict[str, Any]:
 
 def telling(station: Any, parts: int, *, last: bool = True) -> Any:
     """A reply to a request for a report: its parts follow."""
-    tasks: set[Any] = set()
 
     async def tell(request: int) -> None:
         for n in range(parts):
@@ -36,7 +35,7 @@ def telling(station: Any, parts: int, *, last: bool = True) -> Any:
             )
 
     def reply(payload: Any) -> Any:
-        tasks.add(asyncio.get_running_loop().create_task(tell(payload["requestId"])))
+        station.later(tell(payload["requestId"]))
         return {"status": "Accepted"}
 
     return reply
@@ -69,7 +68,6 @@ async def test_what_came_in_time_of_a_report_that_does_not_end_is_given(csms: St
 async def test_monitors_are_reported_too(csms: Start, peer: Start) -> None:
     site = await csms()
     station = await peer(site, "2.0.1")
-    tasks: set[Any] = set()
 
     def reply(payload: Any) -> Any:
         monitor = {"id": 1, "transaction": False, "value": 5.0, "type": "Delta", "severity": 4}
@@ -77,7 +75,7 @@ async def test_monitors_are_reported_too(csms: Start, peer: Start) -> None:
         told = station.tell(
             "NotifyMonitoringReport", request_id=payload["requestId"], seq_no=0, generated_at=NOW, monitor=[item]
         )
-        tasks.add(asyncio.get_running_loop().create_task(told))
+        station.later(told)
         return {"status": "Accepted"}
 
     station.replies["GetMonitoringReport"] = reply
