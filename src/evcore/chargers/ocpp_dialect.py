@@ -70,6 +70,9 @@ class Dialect:
             return hook(self.state.id, told)
         return notice.answer(self, called) if notice.answer else {}
 
+    def web_payment(self, evse: int, seconds: int) -> None:
+        """Somebody pays on the web for this EVSE: it is not to be used by others for so long. No words before 2.1."""
+
     # What all versions have
 
     def boot(self, vendor: str, model: str, serial: str | None, firmware: str | None) -> Payload:

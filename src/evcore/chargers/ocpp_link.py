@@ -27,12 +27,12 @@ class Keeper(Protocol):
 
 class StationLink(Link):
     """subject: of the certificate that it showed. pending: nobody knows this station yet. secure: it is encrypted.
-    release: takes it off the hub again."""
+    dialect: what is said in its version. release: takes it off the hub again."""
 
     __slots__ = (
         "_asked_to_boot",
-        "_dialect",
         "_keeper",
+        "dialect",
         "pending",
         "release",
         "secure",
@@ -55,13 +55,13 @@ class StationLink(Link):
         self.version, self.secure = session.version, secure
         self.subject: Subject | None = None
         self.pending = False
-        self._dialect: Dialect = (Dialect16 if self.version == "1.6" else Dialect2)(state, self)
+        self.dialect: Dialect = (Dialect16 if self.version == "1.6" else Dialect2)(state, self)
         self.release: Callable[[], None] = _nothing
         self._asked_to_boot = False
-        super().__init__(session, self._dialect.handle, traffic=state.hub.traffic("ocpp"))
+        super().__init__(session, self.dialect.handle, traffic=state.hub.traffic("ocpp"))
 
     async def command(self, command: Command) -> Answer:
-        return await self._dialect.command(command)
+        return await self.dialect.command(command)
 
     def on_opened(self) -> None:
         self._keeper.serve(self)

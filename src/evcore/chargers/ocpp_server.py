@@ -18,6 +18,7 @@ from evcore.chargers.ocpp_roster import Roster
 from evcore.chargers.ocpp_services import Answerer, Services, SignCertificate, StationRules
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
+from evcore.chargers.ocpp_web_payments import watch_web_payments
 from evcore.errors import ConfigError
 from evcore.local import LocalLedger
 from evcore.model import Event, Health, Station
@@ -178,6 +179,7 @@ class OcppServer:
             secure=self.secure,
         )
         hub.publish(Health(self.name, "starting", time_ns=time.time_ns()))
+        payments = asyncio.create_task(watch_web_payments(hub, roster.links, self._hooks[0].web_payment_s))
         try:
             self._door = await self._listen(hub, reception)
             self.port = self._door.port
@@ -186,6 +188,7 @@ class OcppServer:
             await asyncio.Event().wait()
         finally:
             self.started.clear()
+            payments.cancel()
             await reception.close()
             if self._door is not None:
                 await self._door.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from evcore.chargers.ocpp_costs import costs_2
 from evcore.chargers.ocpp_dialect import Dialect, Payload
 from evcore.chargers.ocpp_station import shown
 from evcore.chargers.ocpp_v2_notices import NOTICES
+from evcore.errors import EvcoreError
 from evcore.model import Authorization, Session, SessionRecord, rfc3339
 from evcore.ocpp.events import Called
 from evcore.ocpp.samples import Reading, read_v2
@@ -28,6 +30,14 @@ class Dialect2(Dialect):
         station = called.payload["chargingStation"]
         firmware = station.get("firmwareVersion")
         return self.boot(station["vendorName"], station["model"], station.get("serialNumber"), firmware)
+
+    def web_payment(self, evse: int, seconds: int) -> None:
+        if self.peer.version == "2.1":
+            self.peer.spawn(self._web_payment({"evseId": evse, "timeout": seconds}))
+
+    async def _web_payment(self, payload: Payload) -> None:
+        with contextlib.suppress(EvcoreError):  # a courtesy: the payment goes on without it
+            await self.peer.call("NotifyWebPaymentStarted", payload)
 
     def _status(self, called: Called) -> Payload:
         told = called.payload

@@ -34,10 +34,12 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SiteTable(Table, frozen=True, kw_only=True):
-    """[site]. id: part of every MQTT topic and of every fact that leaves the site. name: for people."""
+    """[site]. id: part of every MQTT topic and of every fact that leaves the site. name: for people. one_session: a
+    token may have one session at a time; for a second one it is answered ConcurrentTx."""
 
     id: Name = "site"
     name: str = ""
+    one_session: bool = False
 
 
 class StoreTable(Table, frozen=True, kw_only=True):
@@ -72,6 +74,19 @@ class StationTable(Table, frozen=True, kw_only=True):
     password: Secret | None = None
 
 
+class RulesTable(Table, frozen=True, kw_only=True):
+    """[ocpp.rules]: how stations are treated; what each key means: `evcore.chargers.StationRules`."""
+
+    url_schemes: tuple[Literal["https", "http", "ftps", "ftp", "sftp"], ...] = ("https", "http", "ftps", "ftp", "sftp")
+    allow_local_urls: bool = False
+    free_vend: bool = True
+    direct_payment: bool = True
+    certificates_over_plain: bool = False
+    behind_tls: bool = False
+    cost_messages: bool = False
+    web_payment_s: Annotated[int, Meta(ge=0, le=3600)] = 300
+
+
 class OcppTable(Table, frozen=True, kw_only=True):
     """[[ocpp]]: a port that charging stations connect to. Only the stations named may, unless allow_unauthenticated."""
 
@@ -81,6 +96,7 @@ class OcppTable(Table, frozen=True, kw_only=True):
     stations: tuple[StationTable, ...] = ()
     allow_unauthenticated: bool = False
     tls: ServerTls | None = None
+    rules: RulesTable = RulesTable()
     heartbeat_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     call_timeout_s: Seconds = 30.0
 

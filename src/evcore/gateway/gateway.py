@@ -113,6 +113,7 @@ class Gateway:
             destinations=brokers,
             tokens=tokens,
             more_tokens=[desk.authorize] if desk else [],
+            one_session=self.config.site.one_session,
             price=price,
         )
         site = GatewaySite(self.hub, store, history, tokens, payments=desk)

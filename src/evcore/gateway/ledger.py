@@ -26,6 +26,7 @@ from evcore.model import Authorization, Recorded, Session, SessionRecord, wire
 
 _log = logging.getLogger(__name__)
 _CLOCK_IS_SET_NS = 978_307_200_000_000_000  # 2001: before it a station without a clock speaks
+_DAY_NS = 86_400_000_000_000
 _MANY = 20  # sessions of one station under one transaction id that are looked through
 
 
@@ -63,7 +64,8 @@ class StoreLedger:
     destinations: the outboxes to be told of sessions: session.started, session.updated (at most one per `update_s`
     and session; the newest replaces one that still waits), session.ended, session.conflict, with `wire(session)` as
     body. tokens: who may charge. more_tokens: asked, with the station and the session that it began (None where none),
-    for a token that `tokens` does not know; None from all: Invalid. price: what a session costs. curve_s: values other
+    for a token that `tokens` does not know; None from all: Invalid. one_session: a token that has a session going on,
+    anywhere, is answered ConcurrentTx for a second one. price: what a session costs. curve_s: values other
     than registers are kept once in this time; none while less than `spare_bytes` are free on the disk.
     """
 
@@ -75,6 +77,7 @@ class StoreLedger:
         destinations: Sequence[str] = (),
         tokens: Tokens | None = None,
         more_tokens: Sequence[Callable[[str, str, str | None], Awaitable[Authorization | None]]] = (),
+        one_session: bool = False,
         price: Price | None = None,
         update_s: float = 60.0,
         curve_s: float = 60.0,
@@ -82,7 +85,7 @@ class StoreLedger:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.tokens = tokens if tokens is not None else Tokens(store, clock=clock)
-        self._more_tokens = more_tokens
+        self._more_tokens, self._one_session = more_tokens, one_session
         self._store, self._hooks, self._destinations, self._price = store, hooks, destinations, price
         self._update_ns, self._curve_ns = int(update_s * 1e9), int(curve_s * 1e9)
         self._spare_bytes, self._clock = spare_bytes, clock
@@ -107,12 +110,15 @@ class StoreLedger:
             raise ValueError(f"transaction_id: expected one in a record of kind {record.kind!r}, got None")
         record = _in_range(record)
 
-        def commit(conn: sqlite3.Connection) -> tuple[Session, bool]:
-            return self._commit(conn, record)
+        def commit(conn: sqlite3.Connection) -> tuple[Session, bool, bool]:
+            session, duplicate = self._commit(conn, record)
+            return session, duplicate, self._is_second(conn, session)
 
-        session, duplicate = await self._store.write(commit, wakes=outbox.SIGNAL)
+        session, duplicate, second = await self._store.write(commit, wakes=outbox.SIGNAL)
         began = session.id if record.kind != "end" else None
         verdict = await self._verdict(record.station, record.token or session.token or "", began)
+        if second and verdict.status == "Accepted":
+            verdict = replace(verdict, status="ConcurrentTx")
         return Recorded(session, verdict, duplicate)
 
     async def conflicts(self, limit: int = 100) -> list[Conflict]:
@@ -150,6 +156,18 @@ class StoreLedger:
             self._keep_conflict(conn, place.row, record)
             return place.row.session, True
         return self._add(conn, place.row, record, created=False), False
+
+    def _is_second(self, conn: sqlite3.Connection, session: Session) -> bool:
+        """Has its token an older session that still goes on? One that is silent for a day does not count: there are
+        stations that never end theirs."""
+        if not self._one_session or session.token is None or session.state == "ended":
+            return False
+        found = conn.execute(
+            "SELECT 1 FROM sessions WHERE state = 'active' AND token = ? COLLATE NOCASE AND told_ns > ? "
+            "AND n < (SELECT n FROM sessions WHERE id = ?) LIMIT 1",
+            (session.token, self._clock() - _DAY_NS, session.id),
+        )
+        return found.fetchone() is not None
 
     def _begin(self, conn: sqlite3.Connection, record: SessionRecord, generation: int) -> SessionRow:
         asked = record.transaction_id is None

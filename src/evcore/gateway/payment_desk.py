@@ -188,7 +188,7 @@ class PaymentDesk:
             return None
         used = session is not None and payment.session != session
         valid = payment.state in ("authorised", "starting", "charging") and not used
-        return Authorization("Accepted" if valid else "Expired")
+        return Authorization("Accepted", max_cost=payment.amount) if valid else Authorization("Expired")
 
     async def get(self, id: str) -> Payment | None:
         return await self._store.read(lambda conn: rows.by_id(conn, id))
@@ -281,7 +281,7 @@ class PaymentDesk:
         last_ns = payment.updated_ns + self._start_ns
         if payment.id in self._sent:
             return await self._reschedule(payment, last_ns)
-        arguments = {"evse": payment.evse, "token": token}
+        arguments = {"evse": payment.evse, "token": token, "token_type": "DirectPayment"}
         id = f"pay:{payment.id}:{self._clock()}"
         answer = await self._hub.command(Command(payment.station, Verb.START, arguments, id))
         reason = f"the station answered {answer.status}{': ' if answer.reason else ''}{answer.reason}"

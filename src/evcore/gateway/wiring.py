@@ -83,8 +83,11 @@ def tariff(config: Config) -> Tariff | None:
 
 
 def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Collection[str]) -> Part:
-    from evcore.chargers import OcppServer
+    from evcore.chargers import OcppServer, StationRules
 
+    rules = {name: getattr(table.rules, name) for name in table.rules.__struct_fields__}
+    if config.tariff is not None:
+        rules["minor_digits"] = config.tariff.minor_digits
     with _named(config, f"ocpp[{n}]", table):
         server = OcppServer(
             table.host,
@@ -97,6 +100,7 @@ def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Co
             registered=accepted,
             heartbeat_s=table.heartbeat_s,
             call_timeout_s=table.call_timeout_s,
+            rules=StationRules(**rules),
         )
 
     async def drain(seconds: float) -> None:
