@@ -413,3 +413,32 @@ async def test_the_example_charges_and_tells_its_backend_also_the_second_time(tm
         assert said[0] == "charges: True"
         assert said[-1].startswith("session.ended")
         assert said[-1].endswith("EUR")
+
+
+async def test_a_token_may_have_one_session_where_the_site_says_so(store):
+    ledger = StoreLedger(store, tokens=Tokens(store, accept_unknown=True), one_session=True, clock=lambda: NOON)
+    first = await ledger.record(start())
+    assert first.authorization.status == "Accepted"
+    second = await ledger.record(start(station="CP2", token="tag", time=NOON + SECOND))
+    assert second.authorization.status == "ConcurrentTx", "whatever the case, whatever the station"
+    assert second.session.state == "active", "it is the station that ends it, and the record is kept"
+    again = await ledger.record(said("update", first.session.transaction_id, NOON + 2 * SECOND, token="TAG"))
+    assert again.authorization.status == "Accepted", "the first keeps its right"
+    assert (await ledger.record(start(station="CP3", token="OTHER"))).authorization.status == "Accepted"
+    for recorded, station in ((first, "CP1"), (second, "CP2")):
+        end = said("end", recorded.session.transaction_id, NOON + 9 * SECOND, station, meter="2000", token="TAG")
+        assert (await ledger.record(end)).authorization.status == "Accepted"
+    third = await ledger.record(start(station="CP3", connector=2, time=NOON + 10 * SECOND))
+    assert third.authorization.status == "Accepted"
+
+
+async def test_a_session_that_never_ended_does_not_lock_its_token_for_ever(store):
+    now = [NOON]
+    tokens = Tokens(store, accept_unknown=True)
+    ledger = StoreLedger(store, tokens=tokens, one_session=True, clock=lambda: now[0])
+    await ledger.record(start())
+    now[0] += 2 * 86_400 * SECOND
+    later = await ledger.record(start(station="CP2", time=now[0]))
+    assert later.authorization.status == "Accepted"
+    free = StoreLedger(store, tokens=tokens, clock=lambda: now[0])
+    assert (await free.record(start(station="CP3", time=now[0]))).authorization.status == "Accepted", "not by default"

@@ -56,7 +56,7 @@ async def until(http: aiohttp.ClientSession, path: str, **wanted: str) -> dict:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
 async def test_a_payment_starts_a_session_and_its_end_captures_what_it_cost(tmp_path, version):
     psp = SimPsp(api_key="psp-key", secret=SECRET)
     await psp.start()
@@ -88,6 +88,14 @@ async def test_a_payment_starts_a_session_and_its_end_captures_what_it_cost(tmp_
     finally:
         await psp.stop()
     assert session["payment"] == payment["id"]
+    money = [
+        {name: value for name, value in answered.answer.items() if name in ("totalCost", "transactionLimit")}
+        for answered in station.answers
+        if answered.action == "TransactionEvent"
+    ]
+    if version != "1.6":  # what it costs, and in 2.1 what the payment holds, in units of the currency
+        assert money[0] == ({"transactionLimit": {"maxCost": 30}} if version == "2.1" else {})
+        assert money[-1] == {"totalCost": session["cost"] / 100}
     # 0.50 EUR a kWh are 0.05 minor units a Wh.
     assert done["captured"] == done["cost"] == session["cost"] == round(session["energy_wh"] * 0.05 + 1e-9)
     assert [p.captures for p in psp.payments.values()] == [[done["captured"]]]
