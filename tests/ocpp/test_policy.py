@@ -86,7 +86,7 @@ def test_a_codec_takes_a_mode_or_a_policy_not_both() -> None:
 def test_a_report_of_a_repair_is_short_and_tells_no_secret() -> None:
     assert quote("LetMeIn!") == "a text of 8 characters"
     assert quote(None) == "null"
-    assert len(shorten("x" * 1000)) == 60
+    assert len(shorten("x" * 1000)) == 40
     assert str(Repair("cut", "/info", "a text of 80 characters", "a text of 50 characters")).startswith("cut at /info")
 
 

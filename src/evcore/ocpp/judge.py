@@ -182,8 +182,8 @@ def pointer(path: Path) -> str:
 
 def _is(kind: str, value: Any, version: str) -> bool:
     if kind == "integer" and not isinstance(value, (bool, int)):
-        # Draft 4, for 1.6, knows no integer 1.0; Draft 6 does
-        return version != "1.6" and isinstance(value, (float, Decimal)) and value == int(value)
+        # Draft 4, for 1.6, knows no integer 1.0; Draft 6 does, of the number as a double
+        return version != "1.6" and isinstance(value, (float, Decimal)) and float(value).is_integer()
     if isinstance(value, bool):
         return kind == "boolean"
     return isinstance(value, _KINDS.get(kind, object))

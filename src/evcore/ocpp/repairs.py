@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 Level: TypeAlias = Literal["text", "frame", "value"]
 _COMMON = {"mends", "level", "exact", "default", "seen", "on"}
-_TEXT_MAX = 60  # characters of a value that a report quotes
+_TEXT_MAX = 40  # characters of a value that a report quotes
 
 
 class Repair(NamedTuple):
