@@ -19,6 +19,7 @@ from rich.text import Text
 
 from evcore import __version__
 from evcore.errors import ConfigError, EvcoreError
+from evcore.gateway import cli_ocpp
 
 if TYPE_CHECKING:
     from evcore.gateway.config import Config
@@ -35,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it would print local variables, and with them secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(cli_ocpp.app)
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The site's TOML file; examples/site.toml explains it.")

@@ -31,7 +31,8 @@ _TRIES = 4  # of mending one value: a number becomes a text, which is then too l
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """code: in the spelling of the version. path: JSON pointer. expected, got: bounded text."""
+    """code: in the spelling of the version. path: JSON pointer. expected, got: bounded text. Of what is no frame: the
+    reason of its FrameError, the place, "", what is wrong."""
 
     code: str
     path: str
@@ -39,7 +40,8 @@ class Violation:
     got: str
 
     def __str__(self) -> str:
-        return f"{self.code} at {self.path or '/'}: expected {self.expected}, got {self.got}"
+        said = f"expected {self.expected}, got {self.got}" if self.expected else self.got
+        return f"{self.code} at {self.path or '/'}: {said}"
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ def rescue(data: bytes, error: MessageError, policy: Policy, version: str, forma
 
     Raises `error` where the policy allows nothing that helps.
     """
-    message, fault, repairs = _mend_text(data, error, policy, decode)
+    message, fault, repairs = read_broken(data, error, policy, decode)
     if isinstance(fault, PayloadError):
         frame = _mend_payload(message, fault, policy, version, formats, decode, repairs)
     else:
@@ -74,7 +74,7 @@ def mend_payload(
     return payload, mender.repairs, not judge.violations
 
 
-def _mend_text(
+def read_broken(
     data: bytes, error: MessageError, policy: Policy, decode: Decode
 ) -> tuple[bytes, Frame | PayloadError | None, list[Repair]]:
     """The message with its frame and its JSON mended, what its decoding then gave (None: nothing), and the repairs."""
