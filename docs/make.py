@@ -1,4 +1,7 @@
-"""Draw what the docs show of the code: state tables as Mermaid diagrams. `--check` says whether they are up to date."""
+"""Draw what the docs show of the code: state tables as Mermaid diagrams, the repairs of the lenient mode as a table.
+
+`--check` says whether they are up to date.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from pathlib import Path
 
 from evcore.gateway.payment import TRANSITIONS
+from evcore.ocpp.repairs import table
 
 HERE = Path(__file__).parent
 
@@ -17,18 +21,34 @@ def diagram(transitions: dict[tuple[str, str], str]) -> str:
     return "\n".join([*lines, "```"])
 
 
+def repairs() -> str:
+    lines = ["| repair | mends | exact | by default | seen |", "|---|---|---|---|---|"]
+    for row in table().values():
+        seen = "; ".join(
+            re.sub(r"([\w.-]+/[\w.-]+)#(\d+)", r"[\1#\2](https://github.com/\1/issues/\2)", who) for who in row.seen
+        )
+        exact, default = ("yes" if flag else "" for flag in (row.exact, row.default))
+        lines.append(f"| `{row.name}` | {row.mends} | {exact} | {default} | {seen} |")
+    return "\n".join(lines)
+
+
+PAGES = {
+    "payment.md": lambda: diagram({(state, str(event)): after for (state, event), after in TRANSITIONS.items()}),
+    "ocpp-lenient.md": repairs,
+}
+
+
 def main() -> int:
-    page = HERE / "payment.md"
-    text = page.read_text()
-    drawn = re.sub(
-        r"(?s)(<!-- drawn by .*? -->\n).*?(<!-- end -->)",
-        lambda match: match[1] + diagram({(s, str(e)): a for (s, e), a in TRANSITIONS.items()}) + "\n" + match[2],
-        text,
-    )
-    if "--check" in sys.argv:
-        return int(drawn != text)
-    page.write_text(drawn)
-    return 0
+    stale = 0
+    for name, draw in PAGES.items():
+        page = HERE / name
+        text = page.read_text()
+        begin, end = re.search(r"<!-- drawn by .*? -->\n", text).end(), text.index("<!-- end -->")
+        drawn = f"{text[:begin]}{draw()}\n{text[end:]}"
+        stale |= drawn != text
+        if "--check" not in sys.argv:
+            page.write_text(drawn)
+    return stale if "--check" in sys.argv else 0
 
 
 if __name__ == "__main__":

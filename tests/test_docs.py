@@ -23,3 +23,10 @@ def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_page_on_lenient_mode_prints_what_it_says():
+    page = (ROOT / "docs" / "ocpp-lenient.md").read_text()
+    code, printed = re.search(r"```python\n(.*?)```\s+prints\s+```\n(.*?)```", page, re.DOTALL).groups()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == printed

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from itertools import islice
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ocpp_cases import Cases
 
 from evcore.errors import FrameError, MessageError, PayloadError
 from evcore.ocpp import Codec
@@ -396,6 +398,29 @@ def test_a_hostile_message_costs_what_its_length_says() -> None:
 
     for short, long in zip(hostile(15_000), hostile(60_000), strict=True):
         assert cost(long) < 10 * cost(short) + 0.005, short[:30]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_the_lenient_mode_makes_of_any_payload_of_any_action_is_valid(version: str) -> None:
+    codec, kinds = Codec(version, mode="lenient"), {"request": 2, "response": 3, "send": 6}
+    mended = 0
+    for kind, action in sorted(schemas_of(version).messages):
+        schema = schemas_of(version).get(kind, action)
+        assert schema is not None
+        head: list[Any] = [kinds[kind], "1"] if kind == "response" else [kinds[kind], "1", action]
+        for case in islice(Cases(schema, 5), 12):
+            message = json.dumps(head).encode()[:-1] + b"," + case.text + b"]"
+            try:
+                frame = codec.decode(message, action=action)
+            except MessageError:
+                continue
+            if frame.repairs:
+                mended += 1
+                assert frame.mended is not None
+                again = Codec(version).decode(frame.mended, action=action)
+                assert again.payload == frame.payload
+                assert {repair.name for repair in frame.repairs} <= default_names()
+    assert mended > 50
 
 
 ANY_TEXT = st.one_of(

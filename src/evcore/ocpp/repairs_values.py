@@ -191,7 +191,7 @@ def _cut(row: Row, spot: Spot) -> Any:
 
 def _unknown_left_out(row: Row, spot: Spot) -> Any:
     """A misspelled name is no unknown one: what it holds is not to be lost."""
-    return None if _flat(spot.name) in map(_flat, spot.node["properties"]) else LEFT_OUT
+    return None if _flat(spot.name) in map(_flat, spot.node.get("properties", ())) else LEFT_OUT
 
 
 _FIXES: dict[str, Callable[[Row, Spot], Any]] = {
