@@ -1,4 +1,5 @@
-"""Draw what the docs show of the code: state tables as Mermaid diagrams, the repairs of the lenient mode as a table.
+"""Draw what the docs show of the code: state tables as Mermaid diagrams, the repairs of the lenient mode and the commands
+as tables.
 
 `--check` says whether they are up to date.
 """
@@ -8,6 +9,8 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+
+from commands_page import commands
 
 from evcore.gateway.payment import TRANSITIONS
 from evcore.ocpp.repairs import table
@@ -35,6 +38,7 @@ def repairs() -> str:
 PAGES = {
     "payment.md": lambda: diagram({(state, str(event)): after for (state, event), after in TRANSITIONS.items()}),
     "ocpp-lenient.md": repairs,
+    "commands.md": commands,
 }
 
 

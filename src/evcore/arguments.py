@@ -1,4 +1,4 @@
-"""Arguments of commands: checked and completed by the table of `evcore.verbs`, and their JSON schema."""
+"""Arguments of commands: checked and completed by the table of `evcore.vocabulary`, and their JSON schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from evcore.verbs import ARGUMENTS, Arg, Args, Verb
+from evcore.verbs import Verb
+from evcore.vocabulary import ARGUMENTS, Arg, Args
 
 _WORDS = {
     "text": "text",
@@ -65,6 +66,8 @@ def _value(arg: Arg, value: Any, path: str) -> Any:
                 raise BadArgument(f"{path}: expected {', '.join(arg.one_of)}")
             _in_bounds(arg, len(value), path, " characters")
         case "integer":
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)  # 1.0 is an integer in JSON schema
             _expect(isinstance(value, int) and not isinstance(value, bool), arg, value, path)
             _in_bounds(arg, value, path)
         case "number":

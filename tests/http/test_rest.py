@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import UTC, datetime
 
+import jsonschema
 import pytest
 
 from evcore.backends.http.routes import ROUTES
@@ -198,3 +199,26 @@ async def test_every_route_is_in_the_document_and_the_document_is_valid_openapi(
     ids = [op["operationId"] for ops in client.document["paths"].values() for op in ops.values()]
     assert len(ids) == len(set(ids))
     assert all(op["summary"].endswith(".") for ops in client.document["paths"].values() for op in ops.values())
+
+
+async def test_each_verb_has_a_body_of_its_own_in_the_document(client):
+    from evcore.model import Verb
+
+    schemas = client.document["components"]["schemas"]
+    bodies = [schemas[reference["$ref"].rsplit("/", 1)[1]] for reference in schemas["CommandBody"]["oneOf"]]
+    assert [body["properties"]["verb"]["const"] for body in bodies] == [str(verb) for verb in Verb]
+    whole = {"$ref": "#/components/schemas/CommandBody", "components": client.document["components"]}
+    validator = jsonschema.Draft202012Validator(whole)
+    good = [
+        {"verb": "clear_cache"},
+        {"verb": "start", "args": {"token": "T1", "evse": 1}},
+        {"verb": "set_variables", "args": {"variables": [{"component": "C", "variable": "V", "value": True}]}},
+    ]
+    bad = [
+        {"verb": "start"},
+        {"verb": "start", "args": {"token": "T1", "evseId": 1}},
+        {"verb": "fly", "args": {}},
+        {"verb": "set_variables", "args": {"variables": [{"component": "C", "variable": "V"}]}},
+        {"verb": "clear_cache", "more": 1},
+    ]
+    assert [validator.is_valid(body) for body in good + bad] == [True] * len(good) + [False] * len(bad)

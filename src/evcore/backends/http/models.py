@@ -109,7 +109,9 @@ class EnergyQuery(FormatQuery, frozen=True):
 
 
 class CommandBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Something asked of a charger. args: by verb, as in `evcore.model.Verb`."""
+    """Something asked of a charger. args: by verb, see `evcore.vocabulary`; in the document each verb has its own
+    body (`openapi_commands`).
+    """
 
     verb: Verb
     args: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import msgspec
 import evcore
 from evcore.backends.http.call import CSV, JSON, Route
 from evcore.backends.http.models import Problem
+from evcore.backends.http.openapi_commands import command_schemas
 from evcore.backends.http.problem import MEDIA
 
 REF = "#/components/schemas/{name}"
@@ -40,7 +41,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {name: schema for name, schema in components.items() if name not in queries},
+            "schemas": {name: schema for name, schema in components.items() if name not in queries}
+            | command_schemas(REF),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
