@@ -1,5 +1,5 @@
-"""Draw what the docs show of the code: state tables as Mermaid diagrams, the repairs of the lenient mode and the commands
-as tables.
+"""Draw what the docs show of the code: state tables as Mermaid diagrams, the repairs of the lenient mode and the
+commands as tables.
 
 `--check` says whether they are up to date.
 """
