@@ -5,18 +5,25 @@ from evcore.ocpp.websocket.client import HandshakeRefused, connect
 from evcore.ocpp.websocket.connection import Connection, Receiver, Watch
 from evcore.ocpp.websocket.link import Handler, Link
 from evcore.ocpp.websocket.server import GUESSING, Closing, Listening, listen
+from evcore.ocpp.websocket.serving import Serving, serve
+from evcore.ocpp.websocket.stream import ConnectionClosed, Stream, open_stream
 
 __all__ = [
     "GUESSING",
     "Arrival",
     "Closing",
     "Connection",
+    "ConnectionClosed",
     "Handler",
     "HandshakeRefused",
     "Link",
     "Listening",
     "Receiver",
+    "Serving",
+    "Stream",
     "Watch",
     "connect",
     "listen",
+    "open_stream",
+    "serve",
 ]

@@ -142,6 +142,15 @@ class Connection(WSListener):
         if self._transport is not None:
             self._transport.disconnect(False)
 
+    def pause_reading(self) -> None:
+        """Take nothing more from the network; what was read already is still delivered."""
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
     async def wait_closed(self) -> None:
         """Returns once the receiver's `closed` was called. Only for a connection that was opened."""
         if self._ended is None:
