@@ -76,8 +76,10 @@ class ChargePoint(Handling):
         exchange = self._exchange()
         receive = receiver_of(self._connection)
         try:
-            while self._current is exchange:
+            while True:
                 message = await receive()
+                if self._exchange() is not exchange:  # a subclass has gone on with another connection
+                    return
                 self.logger.info("%s: receive message %s", self.id, message)
                 await self.route_message(message)
         finally:

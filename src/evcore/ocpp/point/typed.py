@@ -1,7 +1,7 @@
 """Payloads with snake names as the dataclasses of the `ocpp` package: `list[datatypes.MeterValue]` and its like.
 
 Nothing here refuses: what does not fit its annotation (an enum of `ocpp` lacks a value, a payload that was not judged)
-stays as it was received; a field that did not come is None.
+stays as it was received; a required field that did not come is None.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def builder(annotation: Any) -> Build | None:
         builders = [builder(part) for part in typing.get_args(annotation)]
         return next((build for build in builders if build is not None), None)
     if origin is list:
-        item = builder(typing.get_args(annotation)[0])
+        item = next((builder(part) for part in typing.get_args(annotation)), None)  # a bare List has none
         return None if item is None else lambda value: _items(item, value)
     if not isinstance(annotation, type):
         return None
@@ -43,7 +43,7 @@ def build_dataclass(cls: type, value: Any, *, nested: bool) -> Any:
     """
     if not isinstance(value, Mapping):
         return value
-    known, builders = _fields(cls)
+    known, required, builders = _fields(cls)
     made: dict[str, Any] = {}
     for name, member in value.items():
         field = known.get(name) or known.get(_flat(name))
@@ -51,19 +51,23 @@ def build_dataclass(cls: type, value: Any, *, nested: bool) -> Any:
             continue
         build = builders.get(field) if nested else None
         made[field] = member if build is None or member is None else build(member)
-    for field in known.values():
+    for field in required:
         made.setdefault(field, None)
     return cls(**made)
 
 
 @lru_cache(maxsize=2048)
-def _fields(cls: type) -> tuple[dict[str, str], dict[str, Build]]:
-    """Names of the fields by name and by `_flat` name (`ocpp` cuts a few words elsewhere), and how each is built."""
+def _fields(cls: type) -> tuple[dict[str, str], list[str], dict[str, Build]]:
+    """Names of the fields by name and by `_flat` name (`ocpp` cuts a few words elsewhere), those without a default, and
+    how each is built."""
     hints = hints_of(cls)
-    names = [field.name for field in dataclasses.fields(cls) if field.init]
+    fields = [field for field in dataclasses.fields(cls) if field.init]
+    names = [field.name for field in fields]
+    missing = dataclasses.MISSING
+    required = [field.name for field in fields if field.default is missing and field.default_factory is missing]
     known = {_flat(name): name for name in names} | {name: name for name in names}
     builders = {name: build for name in names if (build := builder(hints.get(name))) is not None}
-    return known, builders
+    return known, required, builders
 
 
 def hints_of(annotated: Any) -> dict[str, Any]:

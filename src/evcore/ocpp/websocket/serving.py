@@ -9,7 +9,7 @@ from typing import Any
 from evcore.ocpp.upgrade import SUBPROTOCOLS, Upgrade
 from evcore.ocpp.websocket.connection import Connection, Receiver, log
 from evcore.ocpp.websocket.server import Closing, Listening, listen
-from evcore.ocpp.websocket.stream import QUEUE, ConnectionClosed, Request, Stream
+from evcore.ocpp.websocket.stream import QUEUE, ConnectionClosed, Opening, Request, Stream
 
 Handler = Callable[[Stream], Awaitable[Any]]
 
@@ -20,17 +20,17 @@ class Serving:
     def __init__(self, handler: Handler, queue: int) -> None:
         self._handler, self._queue = handler, queue
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listening: Listening | None = None
+        self.listening: Listening | None = None
         self._closed = asyncio.Event()
 
     @property
     def port(self) -> int:
-        return 0 if self._listening is None else self._listening.port
+        return 0 if self.listening is None else self.listening.port
 
     async def close(self) -> None:
         """Drop all connections, and wait a few seconds for the handlers; then they are cancelled."""
-        if self._listening is not None:
-            await self._listening.close()
+        if self.listening is not None:
+            await self.listening.close()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=5.0)
             for task in late:
@@ -39,18 +39,12 @@ class Serving:
 
     async def drain(self, seconds: float, code: int = 1012, reason: str = "restart") -> None:
         """Close the connections one by one, spread over `seconds`, then all."""
-        if self._listening is not None:
-            await self._listening.drain(seconds, code, reason)
+        if self.listening is not None:
+            await self.listening.drain(seconds, code, reason)
         await self.close()
 
     async def wait_closed(self) -> None:
         await self._closed.wait()
-
-    async def __aenter__(self) -> Serving:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     def accept(self, upgrade: Upgrade) -> Receiver:
         offered = {"Sec-WebSocket-Protocol": ", ".join(upgrade.subprotocols)} if upgrade.subprotocols else {}
@@ -84,7 +78,7 @@ class _Served(Stream):
         self._serving.begin(self, connection)
 
 
-async def serve(
+def serve(
     handler: Handler,
     host: str,
     port: int,
@@ -93,8 +87,9 @@ async def serve(
     authenticate: Callable[[Upgrade], None] = lambda upgrade: None,
     queue: int = QUEUE,
     **options: Any,
-) -> Serving:
-    """Listen, and run `handler(stream)` for every connection; when it ends the connection is closed.
+) -> Opening[Serving]:
+    """Listen, and run `handler(stream)` for every connection; when it ends the connection is closed. To be awaited, or
+    entered with `async with`.
 
     subprotocols: what is spoken; a peer that offers none of it is closed after the handshake. authenticate: raises
     UpgradeError to refuse. queue: see `Stream`. options: those of `listen`, for example `ssl`.
@@ -105,5 +100,8 @@ async def serve(
         authenticate(upgrade)
         return serving.accept(upgrade) if subprotocol else Closing()
 
-    serving._listening = await listen(host, port, accept, subprotocols=subprotocols, **options)
-    return serving
+    async def opened() -> Serving:
+        serving.listening = await listen(host, port, accept, subprotocols=subprotocols, **options)
+        return serving
+
+    return Opening(opened)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from evcore.errors import LinkError
 from evcore.ocpp.upgrade import SUBPROTOCOLS
@@ -110,12 +110,6 @@ class Stream:
                 return
             yield message
 
-    async def __aenter__(self) -> Stream:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
     # Receiver
 
     def opened(self, connection: Connection) -> None:
@@ -142,10 +136,41 @@ class Stream:
             self._news.set_result(None)
 
 
-async def open_stream(
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=Closable)
+
+
+class Opening(Generic[Opened]):
+    """To be awaited, or entered with `async with`, which closes it too."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, Opened]]) -> None:
+        self._work = work
+        self._opened: Opened | None = None
+
+    def __await__(self) -> Generator[Any, None, Opened]:
+        return self._work().__await__()
+
+    async def __aenter__(self) -> Opened:
+        self._opened = await self
+        return self._opened
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+
+def open_stream(
     url: str, *, subprotocols: Sequence[str] = SUBPROTOCOLS, queue: int = QUEUE, **options: Any
-) -> Stream:
-    """Open `url` as a station. options: those of `connect`, which also names the errors."""
-    stream = Stream(queue=queue)
-    await connect(url, stream, subprotocols=subprotocols, **options)
-    return stream
+) -> Opening[Stream]:
+    """Open `url` as a station: `await` it, or `async with`. options: those of `connect`, which also names the
+    errors."""
+
+    async def opened() -> Stream:
+        stream = Stream(queue=queue)
+        await connect(url, stream, subprotocols=subprotocols, **options)
+        return stream
+
+    return Opening(opened)
