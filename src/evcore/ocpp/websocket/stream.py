@@ -35,8 +35,9 @@ class Request:
 class Stream:
     """A `Receiver`: hand it to `connect`, return it from `listen`'s accept, or let `open_stream` and `serve` do that.
 
-    At most `queue` messages wait to be received; then nothing more is read from the network until half of them are
-    gone, and who takes none for twice the ping interval loses the connection, since no pong is seen either.
+    When `queue` messages wait to be received, nothing more is read from the network until half of them are gone: what
+    waits is bounded by them and one buffer of the network. Who takes none for twice the ping interval loses the
+    connection, since no pong is seen either.
     """
 
     def __init__(self, *, queue: int = QUEUE, request: Request = Request()) -> None:
@@ -116,12 +117,7 @@ class Stream:
         self._connection = connection
 
     def received(self, data: bytes) -> None:
-        try:
-            self._waiting.append(data.decode())
-        except UnicodeDecodeError:
-            if self._connection is not None:
-                self._connection.close(1007, "not UTF-8")  # RFC 6455, 8.1
-            return
+        self._waiting.append(data.decode())  # the connection has checked that it is UTF-8
         if len(self._waiting) >= self._limit and not self._paused and self._connection is not None:
             self._paused = True
             self._connection.pause_reading()
