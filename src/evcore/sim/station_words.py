@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from evcore.errors import CallError
@@ -30,7 +29,7 @@ class Words:
 
     def now(self) -> str:
         """As the station's clock shows it."""
-        return self._station.client.clock.stamp(time.monotonic_ns())
+        return self._station.client.now()
 
     def _on_ClearCache(self, asked: Payload) -> Payload:
         return {"status": "Accepted"}

@@ -91,8 +91,10 @@ class Attendant:
             else:
                 state.queue.failed(str(error), time.monotonic_ns())
         except PayloadError as error:  # ours breaks the schema, or the answer does
-            end = state.queue.hopeless if error.type == CALL else state.queue.failed
-            end(str(error), time.monotonic_ns())
+            if error.type == CALL:
+                state.queue.hopeless(str(error))
+            else:
+                state.queue.failed(str(error), time.monotonic_ns())
         except (CallTimeout, MessageError) as error:
             state.queue.failed(str(error), time.monotonic_ns())
         except LinkError:  # closed, and it stays where it is; or too many calls wait

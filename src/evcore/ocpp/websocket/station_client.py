@@ -48,9 +48,9 @@ class StationClient:
 
     profile: where and how to connect; a URL alone for no password. about: what BootNotification says; it is sent again
     on a reconnect only after this changed. handle: answers the CSMS's calls, as for `Link`. versions: offered in this
-    order, but the one of kept messages and running transactions first. back_off: the law of reconnecting. store: where
-    records are kept, None for memory. clock: None for the machine's, set right by the CSMS's. on_event: told of all
-    that happens (`evcore.ocpp.station`), on the event loop, so be quick.
+    order, but while messages or transactions of one are not finished only that one, unless the CSMS speaks it no more.
+    back_off: the law of reconnecting. store: where records are kept, None for memory. clock: None for the machine's,
+    set right by the CSMS's. on_event: told of all that happens (`evcore.ocpp.station`), on the event loop, so be quick.
 
     attempts, retry_s, burst_per_s, queue_limit: see `TransactionQueue`. boot_retry_s: see `Registration`.
     profile_attempts: see `ProfileSwitch`. These three are attributes, and their settings may be changed at any time.
@@ -95,7 +95,7 @@ class StationClient:
         self._call_timeout, self._ping_s, self._deflate = int(call_timeout_s * 1e9), ping_s, deflate
         self._link: _StationLink | None = None
         self._hurry = asyncio.Event()
-        self._certificate_told = False
+        self._certificate_told = self._offer_all = False
 
     # What it is now
 
@@ -111,7 +111,7 @@ class StationClient:
 
     @property
     def version(self) -> str:
-        """That is spoken now, or was last, or is the first choice."""
+        """That is spoken now, or was last, or at the beginning is the first choice."""
         return self._state.version
 
     @property
@@ -143,7 +143,7 @@ class StationClient:
     def record(self, action: str, payload: Payload, *, transaction: str = "", version: str | None = None) -> Record:
         """Send this, after all that was recorded before it, until the CSMS answers it; its end is a Delivered, a
         GivenUp, or for a meter reading a Dropped. transaction: the station's own name of it, so that messages of 1.6
-        get the CSMS's id. version: of the payload, None for the one that is spoken. Raises StoreError (no room).
+        get the CSMS's id. version: of the payload, None for `version`. Raises StoreError (no room).
 
         It is safe from a loss of power only after `committed`.
         """
@@ -156,6 +156,10 @@ class StationClient:
         else:
             state.tell_queue(now)
         return record
+
+    def now(self) -> str:
+        """The time as RFC 3339, for a message. Before the clock is set it is made up, and put right when it is sent."""
+        return self.clock.stamp(time.monotonic_ns())
 
     async def committed(self) -> None:
         """Waits until the store has all that was recorded so far, or has failed to take it (`NotStored`)."""
@@ -223,7 +227,7 @@ class StationClient:
         link = self._link
         if link is None:
             return
-        self._certificate_told = False
+        self._certificate_told = self._offer_all = False
         self._tell_step(self.switch.connected())
         attendant = Attendant(link, self._state)
         attending = asyncio.create_task(self._attend(attendant, link))
@@ -254,9 +258,10 @@ class StationClient:
                 await self._hurry.wait()
         self._hurry.clear()
 
-    def _offers(self) -> list[Version]:
-        """What was begun in a version is finished in it, where the CSMS still speaks it."""
-        return sorted(self.versions, key=lambda version: not self.queue.holds(version))
+    def _offers(self) -> Sequence[Version]:
+        """What was begun in a version is finished in it, unless the CSMS does not speak it any more."""
+        held = [version for version in self.versions if self.queue.holds(version)]
+        return self.versions if self._offer_all else held or self.versions
 
     def _receiver(self, subprotocol: str) -> Link:
         version, state, now = VERSIONS[subprotocol], self._state, time.monotonic_ns()
@@ -292,6 +297,7 @@ class StationClient:
         elif isinstance(error, HandshakeRefused):
             closed = error.status == 0 and profile.url.startswith("wss:")
             why = "authentication" if closed or error.status in (401, 403, 404) else "refused"
+            self._offer_all = not self._offer_all  # perhaps it was the version
         self._state.tell(NotConnected(why, str(error)))
         if why == "certificate":
             self._record_certificate(str(error))
@@ -307,8 +313,8 @@ class StationClient:
             return
         self._certificate_told = True
         kind = "InvalidCentralSystemCertificate" if self.version == "1.6" else "InvalidCsmsCertificate"
-        stamp = self.clock.stamp(time.monotonic_ns())
-        self.record("SecurityEventNotification", {"type": kind, "timestamp": stamp, "techInfo": detail[:255]})
+        event = {"type": kind, "timestamp": self.now(), "techInfo": detail[:255]}
+        self.record("SecurityEventNotification", event)
 
 
 class _StationLink(Link):
