@@ -26,7 +26,7 @@ async def test_the_csms_and_the_station_charge_twice() -> None:
                 station = await spawn("station.py", url, identity, "CARD-1")
                 said, _ = await station.communicate()
                 assert station.returncode == 0, said.decode()
-                assert said.decode().splitlines()[-1]== "41.0 Wh"
+                assert said.decode().splitlines()[-1] == "41.0 Wh"
             told = (await csms.stdout.read()).decode()
             assert await csms.wait() == 0, told
     finally:
