@@ -8,7 +8,7 @@
 
 static guarded page;
 static ev_ocpp_frame frame;
-static const ev_ocpp_rules all_types = {65536, 32, 0x7C}, types_of_16 = {65536, 32, 0x1C};
+static const ev_ocpp_rules all_types = {65536, 65536, 32, 0x7C}, types_of_16 = {65536, 65536, 32, 0x1C};
 
 static bool is_text(const char *text, ev_span span, const char *expected) {
     return span.len == strlen(expected) && memcmp(text + span.at, expected, span.len) == 0;
@@ -68,9 +68,9 @@ static void an_id_is_a_string_of_1_to_36_code_points(void) {
     CHECK(refuses("[2,1,\"Heartbeat\",{}]", EV_OCPP_IDTYPE, 3));
     CHECK(frame.type == EV_OCPP_CALL && frame.id.len == 0);
     CHECK(refuses("[3,null,{}]", EV_OCPP_IDTYPE, 3));
-    CHECK(refuses("[3,\"\",{}]", EV_OCPP_LIMIT, 3));
+    CHECK(refuses("[3,\"\",{}]", EV_OCPP_LENGTH, 3));
     CHECK(accepts("[3,\"123456789012345678901234567890123456\",{}]"));
-    CHECK(refuses("[3,\"1234567890123456789012345678901234567\",{}]", EV_OCPP_LIMIT, 3) && frame.id.len == 0);
+    CHECK(refuses("[3,\"1234567890123456789012345678901234567\",{}]", EV_OCPP_LENGTH, 3) && frame.id.len == 0);
     CHECK(accepts("[3,\"12345678901234567890123456789012345\\u0036\",{}]"));
     CHECK(accepts("[3,\"12345678901234567890123456789012345\\uD83D\\uDE00\",{}]"));
     CHECK(accepts("[3,\"12345678901234567890123456789012345\xf0\x9f\x98\x80\",{}]"));
@@ -92,14 +92,14 @@ static void each_type_has_its_number_of_elements(void) {
 
 static void parts_of_the_wrong_kind_are_refused(void) {
     CHECK(refuses("[2,\"1\",5,{}]", EV_OCPP_ACTION, 7));
-    CHECK(refuses("[2,\"1\",\"\",{}]", EV_OCPP_LIMIT, 7));
+    CHECK(refuses("[2,\"1\",\"\",{}]", EV_OCPP_LENGTH, 7));
     char text[128];
     for (size_t length = 64; length <= 65; length++) {
         char action[66];
         memset(action, 'A', length);
         action[length] = 0;
         snprintf(text, sizeof text, "[2,\"1\",\"%s\",{}]", action);
-        CHECK(length == 64 ? accepts(text) : refuses(text, EV_OCPP_LIMIT, 7));
+        CHECK(length == 64 ? accepts(text) : refuses(text, EV_OCPP_LENGTH, 7));
     }
     CHECK(refuses("[2,\"1\",\"X\",[]]", EV_OCPP_PAYLOAD, 11));
     CHECK(refuses("[2,\"1\",\"X\",\"\"]", EV_OCPP_PAYLOAD, 11));
@@ -129,11 +129,11 @@ static void what_is_no_json_is_said_to_be_none_before_anything_else(void) {
 }
 
 static void size_and_depth_are_limited(void) {
-    ev_ocpp_rules rules = {10, 2, 0x7C};
+    ev_ocpp_rules rules = {10, 100, 2, 0x7C};
     size_t at;
     CHECK(ev_ocpp_scan((const uint8_t *)"[3,\"1\",{}]", 10, &rules, &frame, &at) == EV_OCPP_OK);
     CHECK(ev_ocpp_scan((const uint8_t *)"[3,\"1\",{}] ", 11, &rules, &frame, &at) == EV_OCPP_SIZE);
-    rules = (ev_ocpp_rules){100, 2, 0x7C};
+    rules = (ev_ocpp_rules){100, 100, 2, 0x7C};
     CHECK(refuses_by(&rules, "[3,\"1\",{\"a\":[]}]", EV_OCPP_DEPTH, 12) && frame.id.len == 3);
     rules.max_depth = 3;
     CHECK(!refuses_by(&rules, "[3,\"1\",{\"a\":[]}]", EV_OCPP_DEPTH, 12));
@@ -141,7 +141,7 @@ static void size_and_depth_are_limited(void) {
     CHECK(refuses_by(&rules, "[3,\"1\",{}]", EV_OCPP_DEPTH, 0));
 
     static char text[4096]; /* 1024 open brackets pass, 1025 do not, whatever is asked for: as orjson */
-    rules = (ev_ocpp_rules){sizeof text, 5000, 0x7C};
+    rules = (ev_ocpp_rules){sizeof text, sizeof text, 5000, 0x7C};
     for (size_t inner = EV_JSON_DEPTH_MAX - 2; inner <= EV_JSON_DEPTH_MAX - 1; inner++) {
         const size_t head = (size_t)snprintf(text, sizeof text, "[3,\"1\",{\"a\":");
         memset(text + head, '[', inner);

@@ -4,6 +4,7 @@
 #ifndef EVCORE_OCPP_H
 #define EVCORE_OCPP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,11 +30,12 @@ typedef enum {
     EV_OCPP_INFINITE, /* see json.h */
     EV_OCPP_SIZE,     /* longer than rules.max_size */
     EV_OCPP_DEPTH,    /* nested deeper than rules.max_depth */
+    EV_OCPP_NODES,    /* more values than rules.max_nodes */
     EV_OCPP_INT64,    /* an integer outside int64 */
     EV_OCPP_ARRAY,    /* not an array */
     EV_OCPP_TYPE,     /* the first element is none of the type numbers in rules.types, written as one bare digit */
     EV_OCPP_IDTYPE,   /* the id is not a string */
-    EV_OCPP_LIMIT,    /* the id is empty or too long, or the action is */
+    EV_OCPP_LENGTH,   /* the id is empty or too long, or the action is */
     EV_OCPP_ARITY,    /* too few or too many elements for the type */
     EV_OCPP_ACTION,   /* the action is not a string */
     EV_OCPP_PAYLOAD,  /* the payload is neither an object nor null */
@@ -42,6 +44,7 @@ typedef enum {
 
 typedef struct {
     size_t max_size;    /* bytes */
+    size_t max_nodes;   /* values, the frame's own array and its elements included */
     unsigned max_depth; /* open containers, the frame's own array included; EV_JSON_DEPTH_MAX at most */
     unsigned types;     /* bit t set: type t is known */
 } ev_ocpp_rules;
@@ -63,7 +66,17 @@ typedef struct {
 ev_ocpp_status ev_ocpp_scan(const uint8_t *data, size_t len, const ev_ocpp_rules *rules, ev_ocpp_frame *frame,
                             size_t *at);
 
-/* A short, stable word for a status: "json", "utf8", ... */
+/* Type, id and (CALL, SEND) action of a frame that begins as most do; *at: the first byte of its payload, an object or
+ * null, of which nothing is read yet; *nodes: the values that it may still hold. OK: with a payload that is JSON and
+ * ev_ocpp_closed after it, ev_ocpp_scan accepts the frame too. Anything else (a CALLERROR, an id with escapes, what is
+ * no frame): not OK, and ev_ocpp_scan has to say. */
+ev_ocpp_status ev_ocpp_open(const uint8_t *data, size_t len, const ev_ocpp_rules *rules, ev_ocpp_frame *frame,
+                            size_t *nodes, size_t *at);
+
+/* Is there nothing after data[at] but the frame's closing bracket and space? */
+bool ev_ocpp_closed(const uint8_t *data, size_t len, size_t at);
+
+/* A short, stable word for a status: "json", "utf8", ... SIZE, DEPTH and NODES are all "limit". */
 const char *ev_ocpp_reason(ev_ocpp_status status);
 
 #endif

@@ -8,6 +8,7 @@ case (`soC`, `soc`) never meet in one object, so every name comes back as it was
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ _IRREGULAR = {
 }
 
 
+@functools.cache
 def snake(wire: str) -> str:
     """The snake name of a wire name: `evseId` -> `evse_id`."""
     return _IRREGULAR.get(wire) or _BOUNDARY.sub("_", wire).lower()
