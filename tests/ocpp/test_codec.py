@@ -211,10 +211,10 @@ def test_what_goes_out_is_judged_as_what_comes_in():
         codec.encode_call("1", "Heartbeat", None)
     with pytest.raises(PayloadError, match="NotImplemented"):
         codec.encode_call("1", "../../Heartbeat", {})
-    for id, reason in ((5, "idtype"), ("", "limit"), ("x" * 37, "limit")):
+    for id, reason in ((5, "idtype"), ("", "length"), ("x" * 37, "length")):
         with pytest.raises(FrameError, match=reason):
             codec.encode_call(id, "Heartbeat", {})
-    with pytest.raises(FrameError, match="size"):
+    with pytest.raises(FrameError, match="limit"):
         codec.encode_call("1", "DataTransfer", {"vendorId": "V", "data": "x" * 100})
     with pytest.raises(FrameError, match="int64"):
         Codec("2.1").encode_call("1", "DataTransfer", {"vendorId": "V", "data": 1 << 63})

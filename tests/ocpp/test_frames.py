@@ -13,8 +13,8 @@ from evcore.errors import FrameError
 from evcore.ocpp import Codec, Limits
 
 NO_JSON = {"json", "utf8", "infinite"}
-OUR_LIMITS = {"size", "depth", "int64"}
-NO_FRAME = {"array", "type", "idtype", "limit", "arity", "action", "payload", "error"}
+OUR_LIMITS = {"limit", "int64"}
+NO_FRAME = {"array", "type", "idtype", "length", "arity", "action", "payload", "error"}
 
 
 def verdict(data: bytes, **limits: int) -> str:
@@ -62,8 +62,8 @@ def verdict(data: bytes, **limits: int) -> str:
         (b'[3,"1",{"a":1e400}]', "infinite"),
         (b'[3,"1",{"a":18446744073709551616}]', "int64"),
         (b'[3,"1",{"a":-9223372036854775809}]', "int64"),
-        (b'[3,"1",{"a":' + b"[" * 40 + b"]" * 40 + b"}]", "depth"),
-        (b'[3,"1",{"a":"' + b"x" * 65536 + b'"}]', "size"),
+        (b'[3,"1",{"a":' + b"[" * 40 + b"]" * 40 + b"}]", "limit"),
+        (b'[3,"1",{"a":"' + b"x" * 65536 + b'"}]', "limit"),
         (b'{"type":2}', "array"),
         (b"[]", "arity"),
         (b'[2,"1","Heartbeat"]', "arity"),
@@ -76,9 +76,9 @@ def verdict(data: bytes, **limits: int) -> str:
         (b'[7,"1","Heartbeat",{}]', "type"),
         (b'[2,1,"Heartbeat",{}]', "idtype"),
         (b'[2,null,"Heartbeat",{}]', "idtype"),
-        (b'[2,"","Heartbeat",{}]', "limit"),
-        (b'[2,"' + b"1" * 37 + b'","Heartbeat",{}]', "limit"),
-        (b'[2,"1","' + b"A" * 65 + b'",{}]', "limit"),
+        (b'[2,"","Heartbeat",{}]', "length"),
+        (b'[2,"' + b"1" * 37 + b'","Heartbeat",{}]', "length"),
+        (b'[2,"1","' + b"A" * 65 + b'",{}]', "length"),
         (b'[2,"1",null,{}]', "action"),
         (b'[2,"1","Heartbeat",""]', "payload"),
         (b'[2,"1","Heartbeat",[]]', "payload"),
@@ -121,9 +121,9 @@ def test_types_5_and_6_exist_in_2_1_only():
 
 
 def test_limits_of_a_codec_are_its_own_and_sane():
-    with pytest.raises(FrameError, match="size"):
+    with pytest.raises(FrameError, match="limit"):
         Codec("1.6", limits=Limits(size=20)).scan(b'[2,"1","Heartbeat",{}]')
-    with pytest.raises(FrameError, match="depth"):
+    with pytest.raises(FrameError, match="limit"):
         Codec("1.6", limits=Limits(depth=2)).scan(b'[2,"1","X",{"a":{}}]')
     for wrong in ({"size": 0}, {"depth": 1}, {"depth": 257}):
         with pytest.raises(ValueError):
@@ -180,8 +180,8 @@ def test_every_file_of_the_json_test_suite_alone_and_as_a_payload(shared_data):
             assert alone in NO_FRAME, file.name
             assert inside == "ok", file.name
         elif must_be == "n":
-            assert alone in NO_JSON | {"depth"}, file.name
-            assert inside in NO_JSON | {"depth"}, file.name
+            assert alone in NO_JSON | {"limit"}, file.name
+            assert inside in NO_JSON | {"limit"}, file.name
 
 
 # Every kind of token there is; cut anywhere, it is no JSON any more.
@@ -237,7 +237,7 @@ def test_the_json_test_suite_is_judged_alike_wherever_it_lies_and_wherever_it_is
 def test_the_deepest_frame_that_orjson_takes_is_the_deepest_that_can_be_allowed(levels):
     inner = levels - 2
     data = b'[3,"1",{"a":' + b"[" * inner + b"]" * inner + b"}]"
-    assert verdict(data, max_depth=5000) == ("ok" if levels <= 1024 else "depth")
+    assert verdict(data, max_depth=5000) == ("ok" if levels <= 1024 else "limit")
 
 
 NUMBERS = st.from_regex(r"-?[0-9]{1,25}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)

@@ -5,6 +5,7 @@ Nothing of `ocpp.v16`, `ocpp.v201` or `ocpp.v21` is imported, and nothing of the
 
 from __future__ import annotations
 
+import codecs
 import functools
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -12,7 +13,9 @@ from typing import Any, Literal
 
 import orjson
 
-from .names import Shape, shape_of
+from evcore.core.ocpp_schema import Tables
+
+from .names import Shape, shape_of, snake
 
 Kind = Literal["request", "response", "send"]
 
@@ -23,7 +26,7 @@ class Schema:
     """One message. root: its JSON schema with all references resolved. shape: its names. decimal: some number must be
     judged by its digits, not as a double."""
 
-    __slots__ = ("_validator", "action", "decimal", "root", "shape", "version")
+    __slots__ = ("action", "decimal", "root", "shape", "version")
 
     def __init__(self, version: str, action: str, text: bytes) -> None:
         document = orjson.loads(text)
@@ -31,23 +34,13 @@ class Schema:
         self.root: dict[str, Any] = _resolve(document, document.get("definitions", {}), {})
         self.shape: Shape | None = shape_of(self.root)
         self.decimal = b'"multipleOf"' in text
-        self._validator: Any = None
 
     def __repr__(self) -> str:
         return f"Schema({self.version!r}, {self.action!r})"
 
-    @property
-    def validator(self) -> Any:
-        """A jsonschema validator, made once."""
-        if self._validator is None:
-            from .violations import make_validator
-
-            self._validator = make_validator(self.version, self.root)
-        return self._validator
-
 
 class Schemas:
-    """All messages of one version."""
+    """All messages of one version. tables: the same compiled, for the codecs."""
 
     def __init__(self, version: str) -> None:
         if version not in VERSIONS:
@@ -55,6 +48,7 @@ class Schemas:
         self.version = version
         self._files = _list_files(version)
         self._read: dict[tuple[Kind, str], Schema] = {}
+        self.tables = Tables(version, self._files, self._load, snake)
 
     @property
     def messages(self) -> frozenset[tuple[Kind, str]]:
@@ -69,14 +63,21 @@ class Schemas:
             file = self._files.get(key)
             if file is None:
                 return None
-            schema = self._read[key] = Schema(self.version, action, file.read_text("utf-8-sig").encode())
+            schema = self._read[key] = Schema(self.version, action, _text(file))
         return schema
+
+    def _load(self, kind: Kind, action: str) -> Any:
+        return orjson.loads(_text(self._files[kind, action]))
 
 
 @functools.cache
 def schemas_of(version: str) -> Schemas:
     """The schemas of a version, shared by all codecs."""
     return Schemas(version)
+
+
+def _text(file: Traversable) -> bytes:
+    return file.read_bytes().removeprefix(codecs.BOM_UTF8)
 
 
 def _list_files(version: str) -> dict[tuple[Kind, str], Traversable]:

@@ -6,8 +6,10 @@ each (OCPP-J 1.6, 4.2.3, table 7; OCPP 2.0.1 Part 4, 4.3, table 8 describe the c
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from evcore.errors import PayloadError
 
@@ -18,7 +20,9 @@ CODES = {
     "maxItems": "OccurrenceConstraintViolation",
     "type": "TypeConstraintViolation",  # "data type constraints (e.g. "somestring": 12)"
     "enum": "PropertyConstraintViolation",  # of the right type, "but at least one field contains an invalid value"
+    "minLength": "PropertyConstraintViolation",
     "maxLength": "PropertyConstraintViolation",
+    "format": "PropertyConstraintViolation",
     "minimum": "PropertyConstraintViolation",
     "maximum": "PropertyConstraintViolation",
     "multipleOf": "PropertyConstraintViolation",
@@ -40,50 +44,31 @@ def spell(version: str, code: str) -> str:
     return (SPELLING_16 if version == "1.6" else _SPELLING_2X).get(code, code)
 
 
-def make_validator(version: str, schema: dict[str, Any]) -> Any:
-    """A jsonschema validator: Draft 4 for 1.6, Draft 6 for 2.x, as the schemas say; formats are not judged."""
-    from jsonschema import Draft4Validator, Draft6Validator, validators  # type: ignore[import-untyped]
+def explain(
+    version: str, rule: str, limit: Any, steps: Sequence[str | int], text: bytes | None, count: int
+) -> PayloadError:
+    """The error of one violation. Its texts are bounded and quote no string of a secret's kind: only names, numbers and
+    what was given for an enumeration.
 
-    base = Draft4Validator if version == "1.6" else Draft6Validator
-    return validators.extend(base, {"multipleOf": _multiple_of})(schema)
-
-
-def _multiple_of(validator: Any, step: Any, value: Any, schema: Any) -> Any:
-    """multipleOf by decimal digits: 0.3 is a multiple of 0.1, which no arithmetic on doubles says. Steps 10^-n only."""
-    from jsonschema import ValidationError
-
-    if not validator.is_type(value, "number"):
-        return
-    places = -int(_decimal(step).as_tuple().exponent)
-    _, digits, exponent = _decimal(value).as_tuple()
-    surplus = -int(exponent) - places
-    if surplus > 0 and any(digits[-surplus:]):
-        yield ValidationError("not a multiple")
-
-
-def _decimal(number: Any) -> Decimal:
-    return number if isinstance(number, Decimal) else Decimal(repr(number))
-
-
-def find_violation(validator: Any, version: str, payload: Any) -> PayloadError | None:
-    """The first violation, None if there is none. Its texts are bounded and quote no string of a secret's kind: only
-    names, numbers and what was given for an enumeration."""
-    error = next(validator.iter_errors(payload), None)
-    if error is None:
-        return None
-    rule = str(error.validator)
-    path = "".join(f"/{_pointer(part)}" for part in error.absolute_path)
-    code = spell(version, CODES.get(rule, "FormatViolation"))
+    rule: a key of CODES, or "action": the version does not know it. limit: what the schema says. steps: the way to the
+    value, or to where it should be. text: its JSON, of an object or array only the bracket; None: nothing is there.
+    count: the items of an array.
+    """
+    path = "".join(f"/{pointer(step)}" for step in steps)
+    code = spell(version, CODES[rule])
     if rule == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        return PayloadError(code, f"{path}/{_pointer(missing)}", "a value", "nothing")
+        return PayloadError(code, path, "a value", "nothing")
     if rule == "additionalProperties":
-        extra = next(name for name in error.instance if name not in error.schema.get("properties", {}))
-        return PayloadError(code, f"{path}/{_pointer(extra)}", "no such member", _describe(error.instance[extra]))
-    return PayloadError(code, path, _expected(rule, error.validator_value), _got(rule, error.instance))
+        return PayloadError(code, path, "no such member", _describe(text))
+    return PayloadError(code, path, _expected(rule, limit), _got(rule, text, count))
 
 
-def _pointer(part: Any) -> str:
+def unknown_action(action: str) -> PayloadError:
+    """OCPP-J 1.6, table 7, and 2.0.1 Part 4, table 8: unknown is NotImplemented; NotSupported is known, not offered."""
+    return PayloadError("NotImplemented", "", "a known action", repr(action[:64]))
+
+
+def pointer(part: Any) -> str:
     """One step of a JSON pointer (RFC 6901), shortened."""
     return _short(str(part)).replace("~", "~0").replace("/", "~1")
 
@@ -92,40 +77,40 @@ def _short(text: str) -> str:
     return text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 3] + "..."
 
 
-def _expected(rule: str, value: Any) -> str:
+def _expected(rule: str, limit: Any) -> str:
     if rule == "enum":
-        names = [str(name) for name in value]
-        listed = ", ".join(names[:6])
-        return f"one of {listed}{f', ... ({len(names)} in all)' if len(names) > 6 else ''}"
+        listed = ", ".join(limit[:6])
+        return f"one of {listed}{f', ... ({len(limit)} in all)' if len(limit) > 6 else ''}"
+    if rule == "type":
+        return " or ".join(limit)
     words = {
+        "minLength": "{} or more characters",
         "maxLength": "at most {} characters",
+        "format": "a {}",
         "minItems": "{} or more items",
         "maxItems": "at most {} items",
-        "minimum": "{} or more",
-        "maximum": "at most {}",
+        "minimum": "{:g} or more",
+        "maximum": "at most {:g}",
         "multipleOf": "a multiple of {}",
     }
-    return words.get(rule, "{}").format(value)
+    return words[rule].format(limit)
 
 
-def _got(rule: str, value: Any) -> str:
-    if rule == "maxLength":
-        return f"{len(value)}"
+def _got(rule: str, text: bytes | None, count: int) -> str:
     if rule in ("minItems", "maxItems"):
-        return f"{len(value)}"
-    if rule == "enum" and isinstance(value, str):
-        return _short(repr(value))
-    return _describe(value)
+        return f"{count}"
+    if rule in ("minLength", "maxLength"):
+        return f"{len(orjson.loads(text or b''))}"
+    if rule == "enum" and text is not None and text.startswith(b'"'):
+        return _short(repr(orjson.loads(text)))
+    return _describe(text)
 
 
-def _describe(value: Any) -> str:
+def _describe(text: bytes | None) -> str:
     """A value by kind; numbers and words of JSON by themselves, never the text of a string."""
-    if isinstance(value, str):
-        return f"a string of {len(value)} characters"
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "an array"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return _short(str(value))
+    first = (text or b"")[:1]
+    if first == b'"':
+        return f"a string of {len(orjson.loads(text or b''))} characters"
+    if first in (b"{", b"["):
+        return "an object" if first == b"{" else "an array"
+    return _short((text or b"")[:100].decode())

@@ -1,0 +1,84 @@
+# Included by ocpp.pyx: what is wrong with a message, only reached when something is.
+
+# In the order of ev_ocpp_status.
+DETAILS = (
+    "",
+    "not a JSON document",
+    "not UTF-8, or half a surrogate pair",
+    "a number too large for a double",
+    "longer than the limit",
+    "nested deeper than the limit",
+    "more values than the limit",
+    "an integer of more than 64 bits",
+    "expected an array",
+    "expected a message type known to this version",
+    "expected a string as message id",
+    "an id has 1 to 36 characters, an action 1 to 64",
+    "too few or too many elements for its type",
+    "expected a string as action",
+    "expected an object or null as payload",
+    "expected two strings and an object: code, description, details",
+)
+
+# In the order of ev_rule: keywords of JSON Schema.
+RULES = ("", "type", "enum", "maxLength", "minLength", "format", "minimum", "maximum", "multipleOf", "minItems",
+         "maxItems", "required", "additionalProperties")
+
+cdef tuple TYPES = (
+    (EV_TYPE_OBJECT, "object"),
+    (EV_TYPE_ARRAY, "array"),
+    (EV_TYPE_STRING, "string"),
+    (EV_TYPE_NUMBER, "number"),
+    (EV_TYPE_INTEGER, "integer"),
+    (EV_TYPE_BOOLEAN, "boolean"),
+    (EV_TYPE_NULL, "null"),
+)
+
+
+cdef int borrow(object data, Py_buffer *view) except -1:
+    """The bytes of `data` as view.buf and view.len, to be given back with PyBuffer_Release. str: its UTF-8."""
+    cdef Py_ssize_t size = 0
+    cdef const char *utf8
+    if not isinstance(data, str):
+        return PyObject_GetBuffer(data, view, PyBUF_SIMPLE)
+    try:
+        utf8 = PyUnicode_AsUTF8AndSize(data, &size)
+    except UnicodeEncodeError as error:
+        where = len((<str>data)[:error.start].encode())
+        raise FrameError("utf8", "half a surrogate pair", where=where) from None
+    return PyBuffer_FillInfo(view, data, <void *>utf8, size, 1, PyBUF_SIMPLE)
+
+
+cdef object frame_error(ev_ocpp_status status, const uint8_t *bytes_, const ev_ocpp_frame *parts, size_t at):
+    return FrameError(ev_ocpp_reason(status).decode(), DETAILS[status], where=at, id=token(bytes_, parts.id),
+                      type=parts.type or None)
+
+
+cdef int read_texts(Frame frame, const uint8_t *bytes_, const ev_ocpp_frame *parts) except -1:
+    """What a frame says of itself, from its parts."""
+    frame.id, frame.action = token(bytes_, parts.id), token(bytes_, parts.action)
+    if parts.code.len != 0:
+        frame._error = [token(bytes_, parts.code), token(bytes_, parts.description), None]
+    frame._start, frame._end = <Py_ssize_t>parts.payload.at, <Py_ssize_t>(parts.payload.at + parts.payload.len)
+    return 0
+
+
+cdef dict exact_paths(paths):
+    """last step -> [(the steps before it, last first; does the path begin at the payload)]"""
+    found = {}
+    for path in paths:
+        steps = path.removeprefix("/").split("/")
+        if not all(steps):
+            raise ValueError(f"exact: expected names with / between them, got {path!r:.80}")
+        found.setdefault(steps[-1], []).append((tuple(steps[-2::-1]), path.startswith("/")))
+    return found
+
+
+def digits(value):
+    """For orjson: a Decimal as the digits it has."""
+    return orjson.Fragment(str(value))
+
+
+cdef list type_names(unsigned types):
+    return [name for bit, name in TYPES if types & <unsigned>bit and not (bit == EV_TYPE_INTEGER and
+                                                                          types & EV_TYPE_NUMBER)]
