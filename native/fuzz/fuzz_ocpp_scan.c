@@ -70,8 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (status == EV_OCPP_OK) check_frame(data, size, &rules, &frame);
     if (status == EV_OCPP_JSON || status == EV_OCPP_UTF8 || status == EV_OCPP_INFINITE)
         must(!twin_is_json(data, size));
-    else if (status != EV_OCPP_SIZE && status != EV_OCPP_DEPTH && status != EV_OCPP_NODES &&
-             status != EV_OCPP_INT64)
+    else if (status != EV_OCPP_SIZE && status != EV_OCPP_DEPTH && status != EV_OCPP_NODES && status != EV_OCPP_INT64)
         must(twin_is_json(data, size));
     return 0;
 }

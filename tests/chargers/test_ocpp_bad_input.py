@@ -77,7 +77,7 @@ MESSAGES = [
     ('[2,"a","Heartbeat",{]', "frame_json", "FormationViolation"),
     ('[2,"a","Heartbeat",[]]', "frame_payload", "FormationViolation"),
     ('[2,5,"Heartbeat",{}]', "frame_idtype", None),
-    (f'[2,"{LONG}","Heartbeat",{{}}]', "frame_limit", None),
+    (f'[2,"{LONG}","Heartbeat",{{}}]', "frame_length", None),
     ('[7,"a",{}]', "frame_type", None),
     ('[2,"a","Teleport",{}]', "payload_NotImplemented", "NotImplemented"),
     ('[2,"a","StatusNotification",{}]', "payload_OccurenceConstraintViolation", "OccurenceConstraintViolation"),
@@ -93,7 +93,7 @@ MESSAGES = [
     ),
     ('[3,"a",{}]', "unknown_answer", None),
     ('[4,"a","GenericError","",{}]', "unknown_answer", None),
-    ('[2,"a","Heartbeat",' + "[" * 2000 + "]" * 2000 + "]", "frame_depth", "FormationViolation"),
+    ('[2,"a","Heartbeat",' + "[" * 2000 + "]" * 2000 + "]", "frame_limit", "InternalError"),
 ]
 
 

@@ -65,11 +65,11 @@ MESSAGES = [
     ('[2,"a"]', "frame_arity"),
     ('[2,"a","Heartbeat",{},1,2]', "frame_arity"),
     ('[2,5,"Heartbeat",{}]', "frame_idtype"),
-    (f'[2,"{"x" * 60_000}","Heartbeat",{{}}]', "frame_limit"),
+    (f'[2,"{"x" * 60_000}","Heartbeat",{{}}]', "frame_length"),
     ('[2,"a","Teleport",{}]', "payload_NotImplemented"),
     ('[2,"a","StatusNotification",{}]', "payload_OccurenceConstraintViolation"),
     ('[2,"a","MeterValues",{"connectorId":"1","meterValue":[]}]', "payload_TypeConstraintViolation"),
-    ('[2,"a","Heartbeat",' + "[" * 5000 + "]" * 5000 + "]", "frame_depth"),
+    ('[2,"a","Heartbeat",' + "[" * 5000 + "]" * 5000 + "]", "frame_limit"),
     ('[3,"nobody-asked",{}]', "unknown_answer"),
     ('[2,"a","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Sleepy"}]', "payload_Prop"),
 ]

@@ -30,7 +30,7 @@ VERDICTS = int(os.environ.get("EVCORE_VERDICTS", "10000"))
 SEED = os.environ.get("EVCORE_SEED", "0")
 MEMBERS = 6427  # paths in all schemas, the roots included
 PARTS = 8
-APART = {"limit", "int64", "size", "depth"}
+APART = {"limit", "int64"}
 TYPES = {"request": 2, "response": 3, "send": 6}
 
 
@@ -38,7 +38,7 @@ class Judge:
     """jsonschema's verdict on the payload of a case."""
 
     def __init__(self, schema: Schema) -> None:
-        draft = jsonschema.Draft4Validator if schema.version == "1.6" else jsonschema.Draft6Validator
+        draft = jsonschema.validators.validator_for(schema.root)  # by its $schema: 4 or 6
         self.schema = schema
         self.validator = draft(_decimals(schema.root) if schema.decimal else schema.root)
 

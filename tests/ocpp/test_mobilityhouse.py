@@ -97,7 +97,7 @@ def test_errors_are_exchanged():
     [
         ('[2.0,"1","Heartbeat",{}]', "type"),
         ('[2,1,"Heartbeat",{}]', "idtype"),
-        ('[2,"' + "1" * 200 + '","Heartbeat",{}]', "limit"),
+        ('[2,"' + "1" * 200 + '","Heartbeat",{}]', "length"),
         ('[3,"1",{"a":NaN}]', "json"),
     ],
 )

@@ -184,7 +184,7 @@ TABLE = [
     (b'[2,5,"Heartbeat",{}]', "frame_idtype", SILENT, ("-1", "RpcFrameworkError"), ("-1", "RpcFrameworkError")),
     (
         b'[2,"%s","Heartbeat",{}]' % (b"x" * 37),
-        "frame_limit",
+        "frame_length",
         SILENT,
         ("-1", "RpcFrameworkError"),
         ("-1", "RpcFrameworkError"),

@@ -97,6 +97,8 @@ cdef extern from "evcore/payload.h" nogil:
     ctypedef struct ev_payload_result:
         ev_violation first
         bint repeated
+    bint ev_format_date_time(const uint8_t *text, size_t len)
+    bint ev_format_uri(const uint8_t *text, size_t len)
     ev_json_status ev_payload_read(const uint8_t *data, size_t len, uint32_t root, const ev_payload_rules *rules,
                                    size_t *nodes, ev_tape **tape, size_t *at, ev_payload_result *result)
 

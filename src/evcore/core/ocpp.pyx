@@ -353,6 +353,20 @@ cdef class Decoder:
         return 0.1 if rule == EV_RULE_MULTIPLE_OF else None
 
 
+def is_date_time(str text not None):
+    """Is it a date-time of RFC 3339, 5.6, of a day that exists? What the codecs with `formats` ask."""
+    cdef Py_ssize_t size = 0
+    cdef const char *utf8 = PyUnicode_AsUTF8AndSize(text, &size)
+    return ev_format_date_time(<const uint8_t *>utf8, <size_t>size)
+
+
+def is_uri(str text not None):
+    """Is it a URI of RFC 3986, 3, with its scheme? What the codecs with `formats` ask."""
+    cdef Py_ssize_t size = 0
+    cdef const char *utf8 = PyUnicode_AsUTF8AndSize(text, &size)
+    return ev_format_uri(<const uint8_t *>utf8, <size_t>size)
+
+
 def scan(data, size_t max_size=65536, unsigned max_depth=32, unsigned types=TYPES_ALL, size_t max_nodes=65536):
     """Return the parts of one OCPP-J message, every byte of it checked, its payload not built.
 

@@ -29,8 +29,8 @@ _DESCRIPTION_MAX = 255  # OCPP 2.0.1 Part 4, 4.2.3: errorDescription string[255]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """size: bytes of a message. depth: open brackets in it, its own included (at most 256). nodes: values in it, objects
-    and arrays counted too, the frame's own included."""
+    """size: bytes of a message. depth: open brackets in it, its own included (at most 256). nodes: values in it, its
+    own array counted too."""
 
     size: int = 1 << 20
     depth: int = 32

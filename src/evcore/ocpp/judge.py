@@ -5,13 +5,12 @@ The verdict of the codec is the one that counts; a test compares the two. Linear
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from evcore.core.ocpp import is_date_time, is_uri
 from evcore.ocpp.repairs import quote, shorten
 from evcore.ocpp.violations import CODES, spell
 
@@ -77,10 +76,12 @@ class Judge:
         self.violations: list[Violation] = []
         self.found = 0
         self._mend = mend
+        self._integral = True  # is 1.0 an integer? Not in draft 4, which most schemas of 1.6 follow
 
     def judge(self, root: dict[str, Any], payload: Any) -> Any:
         """The payload, with what was mended; objects and lists are changed in place. root: a schema without
         references. Numbers with a fraction are judged best as Decimal."""
+        self._integral = "draft-04" not in root.get("$schema", "")
         return self._walk(root, payload, (), None, False)
 
     def _walk(self, node: dict[str, Any], value: Any, path: Path, holder: Any, optional: bool) -> Any:
@@ -145,7 +146,7 @@ class Judge:
     def _broken(self, node: dict[str, Any], value: Any) -> str | None:
         """The first rule that a value breaks by itself; the members of objects and lists have their own turn."""
         kind = node.get("type")
-        if kind is not None and not _is(kind, value, self.version):
+        if kind is not None and not _is(kind, value, self._integral):
             return "type"
         if isinstance(value, str):
             return self._broken_by_text(node, value)
@@ -182,10 +183,9 @@ def pointer(path: Path) -> str:
     return "".join(f"/{shorten(str(step)).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
-def _is(kind: str, value: Any, version: str) -> bool:
+def _is(kind: str, value: Any, integral: bool) -> bool:
     if kind == "integer" and not isinstance(value, (bool, int)):
-        # Draft 4, for 1.6, knows no integer 1.0; Draft 6 does, of the number as a double
-        return version != "1.6" and isinstance(value, (float, Decimal)) and float(value).is_integer()
+        return integral and isinstance(value, (float, Decimal)) and float(value).is_integer()  # as a double
     if isinstance(value, bool):
         return kind == "boolean"
     return isinstance(value, _KINDS.get(kind, object))
@@ -210,36 +210,11 @@ def _is_multiple(value: int | float | Decimal, step: float) -> bool:
     return surplus <= 0 or not any(digits[-surplus:])
 
 
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)  # RFC 3339, 5.6; no year 0, which Python has not
-
-
-def is_time(text: str) -> bool:
-    """Is it an RFC 3339 date-time? A leap second is one, at the end of a minute."""
-    found = _TIME.fullmatch(text)
-    if found is None:
-        return False
-    day, minute, second, zone = found.groups()
-    try:
-        datetime.fromisoformat(f"{day}T{minute}{'59' if second == '60' else second}{zone.upper()}")
-    except ValueError:
-        return False
-    return True
-
-
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]*")  # RFC 3986, 3, roughly
-
-
-def _is_uri(text: str) -> bool:
-    return _URI.fullmatch(text) is not None
-
-
 def _anything(text: str) -> bool:
     return True
 
 
-_FORMATS: dict[str, Callable[[str], bool]] = {"date-time": is_time, "uri": _is_uri}
+_FORMATS: dict[str, Callable[[str], bool]] = {"date-time": is_date_time, "uri": is_uri}
 
 _EXPECTED = {
     "maxLength": "at most {} characters",

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from evcore.ocpp.judge import LEFT_OUT, Spot, is_time, pointer
+from evcore.core.ocpp import is_date_time
+from evcore.ocpp.judge import LEFT_OUT, Spot, pointer
 from evcore.ocpp.repairs import Repair, Row, members, quote, shorten, table
 
 MOST = 256  # repairs of one message; who needs more is no charger
@@ -175,7 +176,7 @@ def _time_zone(row: Row, spot: Spot) -> Any:
 def _time_parts(spot: Spot) -> tuple[str, str, str, str]:
     """Day, minute, second and zone of what would be a time if they were whole; empty where it would be none."""
     found = _TIME.fullmatch(spot.value) if spot.node.get("format") == "date-time" else None
-    if found is None or not is_time(f"{found[1]}{found[2]}:00Z"):
+    if found is None or not is_date_time(f"{found[1]}{found[2]}:00Z"):
         return "", "", "", ""
     return found[1], found[2], found[3] or "", found[4] or ""
 
