@@ -11,7 +11,8 @@ import orjson
 import pytest
 from ocpp_cases import Cases
 
-from evcore.ocpp.judge import Judge, is_time, pointer
+from evcore.core.ocpp import is_date_time
+from evcore.ocpp.judge import Judge, pointer
 from evcore.ocpp.repairs_values import parse
 from evcore.ocpp.schemas import VERSIONS, Schema, schemas_of
 from evcore.ocpp.violations import CODES, spell
@@ -23,7 +24,7 @@ def found_by_jsonschema(schema: Schema, text: bytes) -> set[tuple[str, str]]:
     """(code, path) of every violation; the place of a missing or surplus member is its own."""
     payload = parse(text) if schema.decimal else orjson.loads(text)
     payload = {} if payload is None else payload
-    draft = jsonschema.Draft4Validator if schema.version == "1.6" else jsonschema.Draft6Validator
+    draft = jsonschema.validators.validator_for(schema.root)  # by its $schema: 4 or 6
     root = json.loads(json.dumps(schema.root), parse_float=Decimal)
     found = set()
     with localcontext(prec=400):
@@ -93,7 +94,7 @@ def test_a_thousand_violations_are_counted_and_a_hundred_told() -> None:
     ],
 )
 def test_these_are_times(text: str) -> None:
-    assert is_time(text)
+    assert is_date_time(text)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +119,4 @@ def test_these_are_times(text: str) -> None:
     ],
 )
 def test_these_are_none(text: str) -> None:
-    assert not is_time(text)
+    assert not is_date_time(text)

@@ -14,7 +14,7 @@ from evcore.ocpp import Codec, Limits
 from evcore.ocpp.schemas import VERSIONS, schemas_of
 from evcore.ocpp.violations import CODES, spell
 
-ROOMY = Limits(size=1 << 26)
+ROOMY = Limits(size=1 << 26, nodes=1 << 26)
 
 
 def encode(version, kind, action, payload):
