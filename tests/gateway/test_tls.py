@@ -14,7 +14,8 @@ import pytest
 import trustme
 
 from evcore.errors import ConfigError
-from evcore.gateway.config import ClientTls, ServerTls, parse
+from evcore.gateway.config import ClientTls, Paths, ServerTls, parse
+from evcore.gateway.doctor import examine, expiry_finding
 from evcore.gateway.gateway import Gateway
 from evcore.gateway.secret import Secret
 from evcore.gateway.tls import client_context, server_context
@@ -82,7 +83,9 @@ async def test_a_station_with_a_certificate_and_a_user_with_a_key_get_in_and_oth
 
 
 def test_both_sides_want_tls_1_2_and_the_client_checks_the_name(ca: trustme.CA, tmp_path: Path) -> None:
-    server = server_context(ServerTls(certificate=tmp_path / "server.pem", key=tmp_path / "server.key"))
+    server = server_context(
+        ServerTls(certificate=Paths([tmp_path / "server.pem"]), key=Paths([tmp_path / "server.key"]))
+    )
     assert server.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert server.verify_mode == ssl.CERT_NONE
     for tls in (None, ClientTls(ca=tmp_path / "ca.pem")):
@@ -109,7 +112,7 @@ def test_a_key_that_is_not_the_certificates_and_a_wrong_password_are_refused(ca:
     def load(key: str, password: str | None = None) -> ssl.SSLContext:
         secret = Secret(password) if password else None
         return server_context(
-            ServerTls(certificate=tmp_path / "server.pem", key=tmp_path / key, key_password=secret),
+            ServerTls(certificate=Paths([tmp_path / "server.pem"]), key=Paths([tmp_path / key]), key_password=secret),
             "site.toml",
             "http.tls",
         )
@@ -122,8 +125,92 @@ def test_a_key_that_is_not_the_certificates_and_a_wrong_password_are_refused(ca:
         assert "password" not in str(caught.value)
 
 
-def test_off_the_loopback_a_client_certificate_does_not_stand_in_for_the_station_s_password(
+def listener(*lines: str) -> str:
+    """The site with these lines at the top of [[ocpp]], listening beyond the loopback."""
+    return SITE.replace("port = 0\ntls", "\n".join(['host = "0.0.0.0"', "port = 0", *lines, "tls"]), 1)
+
+
+def test_a_client_certificate_stands_in_for_the_station_s_password(ca: trustme.CA, tmp_path: Path) -> None:
+    site = parse(listener("profile = 3"), file="site.toml", base=tmp_path)
+    assert site.ocpp[0].stations[0].password is None
+    nobody_named = listener("profile = 3").replace('[[ocpp.stations]]\nid = "CP-1"\n', "")
+    assert parse(nobody_named, file="site.toml", base=tmp_path).ocpp[0].stations == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (listener("profile = 3").replace(', client_ca = "ca.pem"', ""), "tls.client_ca"),
+        (
+            listener("profile = 3").replace("tls = {", "# {", 1),
+            "tls",
+        ),
+        (listener("profile = 2").replace(', client_ca = "ca.pem"', ""), "stations[0].password"),
+        (listener("profile = 1"), "profile"),
+        (listener("profile = 0"), "profile"),
+        (listener("profile = 3", "allow_unauthenticated = true"), "allow_unauthenticated"),
+        (listener("profile = 4"), "profile"),
+        (listener('default_subprotocol = "ocpp1.6"', 'versions = ["2.0.1"]'), "default_subprotocol"),
+        (listener("versions = []"), "versions"),
+        (listener().replace('certificate = "server.pem"', 'certificate = ["server.pem", "server.pem"]', 1), "tls.key"),
+        (listener().replace('key = "server.key"', 'key = ["none.key"]', 1), "tls.key"),
+        (listener().replace('key = "server.key"', "key = [1]", 1), "tls.key"),
+        (listener().replace('key = "server.key"', "key = []", 1), "tls.key"),
+    ],
+)
+def test_what_does_not_amount_to_the_profile_is_named(ca: trustme.CA, tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, file="site.toml", base=tmp_path)
+    assert caught.value.key == f"ocpp[0].{key}"
+
+
+async def test_two_certificates_on_one_port_and_stations_by_password_or_by_certificate(
     ca: trustme.CA, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"ocpp\[0\]\.stations\[0\]\.password"):
-        parse(SITE.replace("port = 0\ntls", 'host = "0.0.0.0"\nport = 0\ntls', 1), file="site.toml", base=tmp_path)
+    for kind in (trustme.KeyType.RSA, trustme.KeyType.ECDSA):
+        leaf = ca.issue_cert("127.0.0.1", key_type=kind)
+        leaf.private_key_pem.write_to_path(tmp_path / f"{kind.name}.key")
+        leaf.cert_chain_pems[0].write_to_path(tmp_path / f"{kind.name}.pem")
+    text = """
+        [[ocpp]]
+        port = 0
+        profile = 2
+        tls = { certificate = ["RSA.pem", "ECDSA.pem"], key = ["RSA.key", "ECDSA.key"], client_ca = "ca.pem" }
+        organisation = "Operator"
+        [[ocpp.stations]]
+        id = "CP-1"
+        certificate_name = "SN-1"
+        [[ocpp.stations]]
+        id = "CP-2"
+        password = "password-of-cp-2"
+    """
+    gateway = Gateway(parse(text, file="site.toml", base=tmp_path))
+    certified, plain = (ssl.create_default_context(cafile=tmp_path / "ca.pem") for _ in range(2))
+    ca.issue_cert("x.example", common_name="SN-1", organization_name="Operator").configure_cert(certified)
+    plain.maximum_version = ssl.TLSVersion.TLSv1_2
+    plain.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    run = asyncio.create_task(gateway.run())
+    stations: list[asyncio.Task[None]] = []
+    try:
+        await until(gateway.started.is_set)
+        first = SimStation(gateway.urls["ocpp"], "CP-1", ssl=certified)
+        second = SimStation(gateway.urls["ocpp"], "CP-2", ssl=plain, password="password-of-cp-2")
+        stations = [asyncio.create_task(station.run()) for station in (first, second)]
+        await until(lambda: first.online.is_set() and second.online.is_set())
+    finally:
+        for task in (*stations, run):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def test_doctor_says_what_protects_a_port_and_when_its_certificates_end(ca: trustme.CA, tmp_path: Path) -> None:
+    config = parse(SITE, file="site.toml", base=tmp_path)
+    found = {(finding.what, finding.level) for finding in examine(config)}
+    assert {("stations at ocpp", "ok"), ("certificates of ocpp", "ok"), ("certificates of http", "ok")} <= found
+    (tmp_path / "server.key").write_text("junk")
+    broken = [finding for finding in examine(config) if finding.level == "fail"]
+    assert {finding.what for finding in broken} >= {"certificates of ocpp", "certificates of http"}
+    now = 1_800_000_000
+    levels = [expiry_finding("ocpp", "a.pem", now + days * 86_400, now).level for days in (-1, 0, 30, 31)]
+    assert levels == ["fail", "warn", "warn", "ok"]

@@ -73,7 +73,7 @@ class Access:
 
     def _without_password(self, identity: str) -> Claim:
         if self.asks_for_certificates:
-            return Claim(identity, certificate=not self._unproven or self._verify is tls.CERT_REQUIRED)
+            return Claim(identity, certificate=not self._unproven)
         if not self._unproven:
             raise _wrong()
         return Claim(identity)

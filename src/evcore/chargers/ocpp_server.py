@@ -12,25 +12,23 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 from evcore.chargers.ocpp_access import Access, Authenticate, Passwords, UnknownStations
-from evcore.chargers.ocpp_codecs import Codecs, PolicyFor
 from evcore.chargers.ocpp_dialect import is_hookable
 from evcore.chargers.ocpp_reception import Reception
 from evcore.chargers.ocpp_roster import Roster
 from evcore.chargers.ocpp_services import Answerer, Services, SignCertificate, StationRules
-from evcore.chargers.ocpp_station import ChargerState
+from evcore.chargers.ocpp_tls import CertificateKeeper
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
 from evcore.chargers.ocpp_web_payments import watch_web_payments
 from evcore.errors import ConfigError
 from evcore.local import LocalLedger
 from evcore.model import Event, Health, Station
-from evcore.ocpp import Limits
+from evcore.ocpp import Codec, Limits
 from evcore.ocpp.admission import Admission
-from evcore.ocpp.policy import Mode, Policy, policy_of
 from evcore.ocpp.session import Session as RpcSession
 from evcore.ocpp.subject import SubjectRule
 from evcore.ocpp.upgrade import VERSIONS
-from evcore.ocpp.websocket import GUESSING, Listening, listen
+from evcore.ocpp.websocket import GUESSING, Listening, ServerCertificates, listen
 from evcore.ports import Hub, Ledger
 
 _QUIET_NS = 1_000_000_000  # between two security events
@@ -49,18 +47,17 @@ class OcppServer:
     about an upgrade at once, so the station then gets its 101, is heard when the answer is there, and a refusal is a
     close with 1008 instead of a 401. unknown: "refuse" (404), "pending" (connects, but BootNotification is answered so)
     or "accept" who is not in `passwords`; or a function of the upgrade that says which; None: "refuse", or "accept"
-    with allow_unauthenticated. ssl: a server context, for wss; where it asks for client certificates (security profile
-    3) `subjects` says which is whose.
+    with allow_unauthenticated. ssl: for wss, `ServerCertificates` (taken over from their files whenever these
+    change) or a context; where it asks for client certificates (security profile 3) `subjects` says which is whose.
 
     register: answers BootNotification, "Accepted", "Pending" or "Rejected"; None: all are accepted. registered:
     identities that were accepted before this process began and need not boot again. heartbeat_s: told to stations.
     ping_s: after so long without a frame a station is pinged, after twice that it is gone; 0 for never. versions: those
     spoken. default_subprotocol: for chargers that name none, for example "ocpp1.6". no_common_subprotocol: "close"
-    after the upgrade, as OCPP-J says, or "refuse" it. mode: see `Codec`. policy: instead, by direction and action, for
-    all stations or as a function of the station (see `PolicyFor`). max_message: bytes. max_stations: known at once.
-    max_failures: failed handshakes after which an address waits, one is forgiven every 2 s; 0 for no limit. duel_s: a
-    second connection of one identity takes over at once if it has proven who it is; else only when the first one is
-    silent for so long.
+    after the upgrade, as OCPP-J says, or "refuse" it. mode: see `Codec`. max_message: bytes. max_stations: known at
+    once. max_failures: failed handshakes after which an address waits, one is forgiven every 2 s; 0 for no limit.
+    duel_s: a second connection of one identity takes over at once if it has proven who it is; else only when the first
+    one is silent for so long.
 
     rules: how stations are treated. sign_certificate, data_transfer (by vendor id), answers (by action, of messages
     that otherwise only become events): hooks, see `Services`; they may be coroutines.
@@ -76,7 +73,7 @@ class OcppServer:
         authenticate: Authenticate | None = None,
         allow_unauthenticated: bool = False,
         unknown: UnknownStations | None = None,
-        ssl: tls.SSLContext | None = None,
+        ssl: tls.SSLContext | ServerCertificates | None = None,
         subjects: SubjectRule | None = None,
         name: str = "ocpp",
         heartbeat_s: int = 300,
@@ -84,8 +81,7 @@ class OcppServer:
         ping_s: float = 30.0,
         handshake_s: float = 10.0,
         duel_s: float = 5.0,
-        mode: Mode | None = None,
-        policy: Policy | PolicyFor | None = None,
+        mode: Literal["strict", "off"] = "strict",
         register: Callable[[Station], str] | None = None,
         registered: Collection[str] = (),
         versions: Collection[str] = _ALL,
@@ -100,7 +96,7 @@ class OcppServer:
         answers: Mapping[str, Answerer] | None = None,
     ) -> None:
         verify = tls.CERT_NONE if ssl is None else ssl.verify_mode
-        unproven = allow_unauthenticated or _is_loopback(host)
+        unproven = allow_unauthenticated or (_is_loopback(host) and verify is tls.CERT_NONE)
         if passwords is None and authenticate is None and verify is not tls.CERT_REQUIRED and not unproven:
             expected = "passwords, authenticate, client certificates or allow_unauthenticated=True beyond loopback"
             raise ConfigError("OcppServer", "passwords", expected, host)
@@ -137,10 +133,14 @@ class OcppServer:
         self._ping_s, self._handshake_s, self._duel_s = ping_s, handshake_s, duel_s
         self._default, self._no_common = default_subprotocol, no_common_subprotocol
         self._max_message, self._max_stations, self._max_failures = max_message, max_stations, max_failures
-        if mode is not None and policy is not None:
-            raise ConfigError("OcppServer", "mode", "none beside a policy, which has its own", mode)
-        self._codecs = Codecs(policy or policy_of(mode or "strict"), Limits(size=max_message))
+        limits = Limits(size=max_message)
+        # `value`: the registers of 2.x are JSON numbers, and a bill needs their digits
+        self._codecs = {
+            version: Codec(version, mode=mode, limits=limits, exact=() if version == "1.6" else ("value",))
+            for version in versions
+        }
         self._door: Listening | None = None
+        self._keeper: CertificateKeeper | None = None
         self._services: Services | None = None
         self._roster: Roster | None = None
         self._reception: Reception | None = None
@@ -168,7 +168,8 @@ class OcppServer:
         return () if self._roster is None else self._roster.known
 
     async def run(self, hub: Hub) -> None:
-        """Serve until cancelled. A port that cannot be had is tried again, with back-off."""
+        """Serve until cancelled. A port that cannot be had is tried again, with back-off. Raises ConfigError
+        (certificates that cannot be used)."""
         self._services = Services(self.name, hub, self._ledger, self._heartbeat_s, self._answer_boot, *self._hooks)
         self._roster = roster = Roster(self._services, self._max_stations, self._was_accepted)
         self._reception = reception = Reception(
@@ -183,14 +184,14 @@ class OcppServer:
         hub.publish(Health(self.name, "starting", time_ns=time.time_ns()))
         payments = asyncio.create_task(watch_web_payments(hub, roster.links, self._hooks[0].web_payment_s))
         try:
-            self._door = await self._listen(hub, reception)
-            self.port = self._door.port
+            self._door = door = await self._listen(hub, reception)
+            self.port = door.port
             self.started.set()
-            hub.publish(Health(self.name, "up", f"listening on {self.url}", time.time_ns()))
-            await asyncio.Event().wait()
+            await self._keep(hub, door)
         finally:
             self.started.clear()
             payments.cancel()
+            self._keeper = None
             await reception.close()
             if self._door is not None:
                 await self._door.close()
@@ -205,8 +206,28 @@ class OcppServer:
         if self._door is not None:
             await self._door.drain(seconds)
 
+    async def reload(self) -> bool:
+        """Take over the certificates that the files of `ServerCertificates` hold now; False: they cannot be used, and
+        those in force stay (an event says why), or nothing listens."""
+        return self._keeper is not None and await self._keeper.reload()
+
+    async def _keep(self, hub: Hub, door: Listening) -> None:
+        """Say how it is, until cancelled."""
+
+        def say() -> None:
+            problem = "" if self._keeper is None else self._keeper.problem
+            state: Literal["up", "degraded"] = "degraded" if problem else "up"
+            hub.publish(Health(self.name, state, problem or f"listening on {self.url}", time.time_ns()))
+
+        say()
+        if isinstance(self._ssl, ServerCertificates):
+            self._keeper = CertificateKeeper(self.name, self._ssl, hub, door, say)
+            await self._keeper.run()
+        await asyncio.Event().wait()
+
     async def _listen(self, hub: Hub, reception: Reception) -> Listening:
         wait = 0.5
+        context = self._ssl.load() if isinstance(self._ssl, ServerCertificates) else self._ssl
         while True:
             try:
                 return await listen(
@@ -215,7 +236,7 @@ class OcppServer:
                     reception.accept,
                     refused=self._refused,
                     admission=Admission(failures=self._max_failures, homes=self._max_stations),
-                    ssl=self._ssl,
+                    ssl=context,
                     limit=self._max_message,
                     ping_s=self._ping_s,
                     handshake_s=self._handshake_s,
@@ -229,9 +250,8 @@ class OcppServer:
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))
                 wait = min(2 * wait, 30.0)
 
-    def _session(self, version: str, state: ChargerState) -> RpcSession:
-        codec = self._codecs.of(version, state.station)
-        return RpcSession(codec, "csms", accepted=state.registered, call_timeout=self._call_timeout)
+    def _session(self, version: str, accepted: bool) -> RpcSession:
+        return RpcSession(self._codecs[version], "csms", accepted=accepted, call_timeout=self._call_timeout)
 
     # Registration
 
@@ -243,9 +263,6 @@ class OcppServer:
         reception, roster = self._reception, self._roster
         if reception is None or roster is None:
             return "Rejected"
-        link = roster.links.get(station.id)
-        if link is not None:
-            link.session.codec = self._codecs.of(link.version, station)
         problem = reception.serial_problem(station)
         if problem:
             self._tell(f"{station.id} boots with {problem}")

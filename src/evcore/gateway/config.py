@@ -48,14 +48,22 @@ class StoreTable(Table, frozen=True, kw_only=True):
     path: Path = Path("evcore.db")
 
 
-class ServerTls(Table, frozen=True, kw_only=True):
-    """A listener's TLS. client_ca: clients must show a certificate signed by it, besides their password:
-    which of the stations one is the certificate does not say yet (OCPP security profile 3 wants that, A00.FR.404)."""
+class Paths(tuple[Path, ...]):
+    """One path, or a list of them."""
 
-    certificate: Path
-    key: Path
+    __slots__ = ()
+
+
+class ServerTls(Table, frozen=True, kw_only=True):
+    """A listener's TLS. certificate, key: one, or lists of the same length (an RSA and an ECDSA certificate serve every
+    OCPP station). client_ca: clients must show a certificate signed by it. legacy_rsa_kx: also the TLS_RSA suites, for
+    stations that can do nothing better."""
+
+    certificate: Paths
+    key: Paths
     key_password: Secret | None = None
     client_ca: Path | None = None
+    legacy_rsa_kx: bool = False
 
 
 class ClientTls(Table, frozen=True, kw_only=True):
@@ -68,10 +76,12 @@ class ClientTls(Table, frozen=True, kw_only=True):
 
 
 class StationTable(Table, frozen=True, kw_only=True):
-    """[[ocpp.stations]]. id: the last part of the URL the station connects to. password: HTTP basic authentication."""
+    """[[ocpp.stations]]. id: the last part of the URL the station connects to. password: HTTP basic authentication.
+    certificate_name: the CN of its certificate, "" where that is the id."""
 
     id: StationId
     password: Secret | None = None
+    certificate_name: Annotated[str, Meta(max_length=64)] = ""
 
 
 class RulesTable(Table, frozen=True, kw_only=True):
@@ -88,15 +98,30 @@ class RulesTable(Table, frozen=True, kw_only=True):
 
 
 class OcppTable(Table, frozen=True, kw_only=True):
-    """[[ocpp]]: a port that charging stations connect to. Only the stations named may, unless allow_unauthenticated."""
+    """[[ocpp]]: a port that charging stations connect to. Only the stations named may, unless allow_unauthenticated, or
+    unknown says otherwise, or none is named and client_ca makes each prove its name.
+
+    profile: the OCPP security profile that the rest must amount to, 0 to 3; without it, whatever they amount to.
+    organisation: what O must be in stations' certificates. check_serial: a 2.x station boots with the serial number
+    that is the CN of its certificate (B01.FR.12). max_message: bytes.
+    """
 
     name: Name = "ocpp"
     host: Text = "127.0.0.1"
     port: Port = 9000
     stations: tuple[StationTable, ...] = ()
     allow_unauthenticated: bool = False
+    unknown: Literal["refuse", "pending", "accept"] | None = None
+    profile: Literal[0, 1, 2, 3] | None = None
     tls: ServerTls | None = None
     rules: RulesTable = RulesTable()
+    organisation: str = ""
+    check_serial: bool = True
+    versions: Annotated[tuple[Literal["1.6", "2.0.1", "2.1"], ...], Meta(min_length=1)] = ("1.6", "2.0.1", "2.1")
+    default_subprotocol: Literal["", "ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = ""
+    no_common_subprotocol: Literal["close", "refuse"] = "close"
+    max_message: Annotated[int, Meta(ge=4096, le=16_777_216)] = 65_536
+    max_failures: Annotated[int, Meta(ge=0)] = 20
     heartbeat_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     call_timeout_s: Seconds = 30.0
 
@@ -248,6 +273,10 @@ def parse(text: str, *, file: str, base: Path, environ: Mapping[str, str] = os.e
             return read_secret(value, base, environ)
         if kind is Path and isinstance(value, str) and value:
             return base / value
+        if kind is Paths and value and isinstance(value, str | list):
+            paths = [value] if isinstance(value, str) else value
+            if all(isinstance(path, str) and path for path in paths):
+                return Paths(base / path for path in paths)
         raise ValueError(f"Expected `path`, got `{type(value).__name__}`")
 
     config = convert(read_toml(text, file), Config, file, custom)

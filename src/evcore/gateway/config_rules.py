@@ -97,20 +97,49 @@ def _port_problems(config: Config) -> Iterable[Problem]:
 
 def _ocpp_problems(key: str, listener: OcppTable) -> Iterable[Problem]:
     yield from _server_tls_problems(f"{key}.tls", listener.tls)
-    if listener.allow_unauthenticated or is_loopback(listener.host):
+    yield from _profile_problems(key, listener)
+    spoken = {f"ocpp{version}" for version in listener.versions}
+    if listener.default_subprotocol and listener.default_subprotocol not in spoken:
+        yield f"{key}.default_subprotocol", f"one of {', '.join(sorted(spoken))}", listener.default_subprotocol
+    certified = listener.tls is not None and listener.tls.client_ca is not None
+    if certified or listener.allow_unauthenticated or is_loopback(listener.host):
         return
-    # A client certificate says that its CA knows the station, not which station it is: that is the password's part.
-    if not listener.stations:
+    if not listener.stations and listener.unknown in (None, "refuse"):
         yield f"{key}.stations", f"the stations that may connect to {listener.host}", "none"
     for m, station in enumerate(listener.stations):
         if station.password is None:
             yield f"{key}.stations[{m}].password", "a password, or allow_unauthenticated = true", "none"
 
 
+def _profile_problems(key: str, listener: OcppTable) -> Iterable[Problem]:
+    """Does the table amount to the security profile that it names? 0: nothing, 1: passwords, 2: passwords over TLS, 3:
+    certificates of the stations (1.6 security white paper, 2; 2.0.1 Part 2, A00)."""
+    profile, tls = listener.profile, listener.tls
+    if profile is None:
+        return
+    if profile >= 2 and tls is None:
+        yield f"{key}.tls", f"certificate and key, for profile {profile}", "none"
+    if profile < 2 and tls is not None:
+        yield f"{key}.profile", "2 or 3, since there is tls", str(profile)
+    if profile == 3 and tls is not None and tls.client_ca is None:
+        yield f"{key}.tls.client_ca", "who signs the stations' certificates, for profile 3", "none"
+    if profile == 0 and any(station.password for station in listener.stations):
+        yield f"{key}.profile", "1 or more, since stations have passwords", "0"
+    if profile > 0 and listener.allow_unauthenticated:
+        yield f"{key}.allow_unauthenticated", f"false, for profile {profile}", "true"
+    if profile in (1, 2) and (tls is None or tls.client_ca is None):
+        for m, station in enumerate(listener.stations):
+            if station.password is None:
+                yield f"{key}.stations[{m}].password", f"a password, for profile {profile}", "none"
+
+
 def _server_tls_problems(key: str, tls: ServerTls | None) -> Iterable[Problem]:
     if tls is not None:
-        yield from _missing(f"{key}.certificate", tls.certificate)
-        yield from _missing(f"{key}.key", tls.key)
+        if len(tls.certificate) != len(tls.key):
+            yield f"{key}.key", f"a key for each certificate ({len(tls.certificate)})", str(len(tls.key))
+        for path in (*tls.certificate, *tls.key):
+            name = "certificate" if path in tls.certificate else "key"
+            yield from _missing(f"{key}.{name}", path)
         yield from _missing(f"{key}.client_ca", tls.client_ca)
 
 

@@ -17,8 +17,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from evcore import __version__
-from evcore.gateway.config import Config, MqttTable
-from evcore.gateway.tls import client_context
+from evcore.errors import ConfigError
+from evcore.gateway.config import Config, MqttTable, ServerTls
+from evcore.gateway.tls import client_context, server_certificates
 
 BROKER_TIMEOUT_S = 5.0
 PACKAGES = (
@@ -62,6 +63,7 @@ def examine(config: Config | None = None) -> Iterable[Finding]:
     yield clock_finding(time.time())
     if config is not None:
         yield from _devices(config)
+        yield from _listeners(config)
         yield _disk(config.store.path.parent)
         for broker in config.mqtt:
             yield broker_finding(broker)
@@ -185,6 +187,40 @@ def _devices(config: Config, classes: Path = Path("/sys/class/net")) -> Iterable
             seen = (classes / bus.channel).exists()
             where = f"{bus.channel} is {'' if seen else 'not '}there"
             yield Finding("ok" if seen else "fail", f"bus {bus.name}", where)
+
+
+def _listeners(config: Config) -> Iterable[Finding]:
+    """What the ports for stations are protected by, and when their certificates end."""
+    for n, listener in enumerate(config.ocpp):
+        protection = "passwords" if any(station.password for station in listener.stations) else "no passwords"
+        if listener.tls is not None:
+            protection += ", TLS"
+            if listener.tls.client_ca is not None:
+                protection += ", certificates of stations"
+        bare = protection == "no passwords"
+        yield Finding("warn" if bare else "ok", f"stations at {listener.name}", protection)
+        if listener.tls is not None:
+            yield from _certificates(listener.tls, config.file, f"ocpp[{n}].tls", listener.name)
+    if config.http is not None and config.http.tls is not None:
+        yield from _certificates(config.http.tls, config.file, "http.tls", config.http.name)
+
+
+def _certificates(tls: ServerTls, file: str, key: str, name: str) -> Iterable[Finding]:
+    try:
+        certificates = server_certificates(tls, file, key)
+    except ConfigError as error:
+        yield Finding("fail", f"certificates of {name}", str(error))
+        return
+    for path, end in certificates.expiries:
+        yield expiry_finding(name, path, end, time.time())
+
+
+def expiry_finding(name: str, path: str, end_s: int, now_s: float) -> Finding:
+    """A certificate that ends at end_s, seconds since 1970."""
+    days = int((end_s - now_s) // 86_400)
+    level: Literal["ok", "warn", "fail"] = "fail" if days < 0 else "warn" if days <= 30 else "ok"
+    text = f"{path} {'ended' if days < 0 else 'ends'} {time.strftime('%Y-%m-%d', time.gmtime(end_s))}"
+    return Finding(level, f"certificates of {name}", text + (f", in {days} days" if days >= 0 else ""))
 
 
 def clock_finding(now_s: float, run: Path = Path("/run/systemd/timesync/synchronized")) -> Finding:

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Literal
 
 from evcore.errors import ConfigError
 from evcore.gateway.config import ClientTls, ServerTls
 from evcore.gateway.secret import Secret
+from evcore.ocpp.certificates import ServerCertificates
+
+
+def server_certificates(
+    tls: ServerTls, file: str = "(config)", key: str = "tls", *, clients: Literal["required", "asked"] = "required"
+) -> ServerCertificates:
+    """For a listener that takes over replaced files. Raises ConfigError where they cannot be used now."""
+    certificates = ServerCertificates(
+        list(zip(tls.certificate, tls.key, strict=True)),
+        key_password=tls.key_password.reveal() if tls.key_password else None,
+        client_ca=tls.client_ca,
+        clients=clients,
+        legacy_rsa_kx=tls.legacy_rsa_kx,
+        file=file,
+        key=key,
+    )
+    certificates.load()
+    return certificates
 
 
 def server_context(tls: ServerTls, file: str = "(config)", key: str = "tls") -> ssl.SSLContext:
@@ -15,13 +34,7 @@ def server_context(tls: ServerTls, file: str = "(config)", key: str = "tls") -> 
 
     OCPP 1.6 security white paper, A00.FR.312 and A00.FR.403 (profiles 2 and 3).
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load_chain(context, tls.certificate, tls.key, tls.key_password, file, key)
-    if tls.client_ca is not None:
-        _load_ca(context, tls.client_ca, file, f"{key}.client_ca")
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return server_certificates(tls, file, key).load()
 
 
 def client_context(tls: ClientTls | None, file: str = "(config)", key: str = "tls") -> ssl.SSLContext:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evcore.errors import ConfigError
 from evcore.gateway.config import (
@@ -20,7 +20,7 @@ from evcore.gateway.config import (
 )
 from evcore.gateway.part import Part, Phase
 from evcore.gateway.tariff import Tariff
-from evcore.gateway.tls import client_context, server_context
+from evcore.gateway.tls import client_context, server_certificates, server_context
 from evcore.ports import Ledger, Outbox, Site
 
 if TYPE_CHECKING:
@@ -84,18 +84,37 @@ def tariff(config: Config) -> Tariff | None:
 
 def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Collection[str]) -> Part:
     from evcore.chargers import OcppServer, StationRules
+    from evcore.ocpp.subject import SubjectRule
 
     rules = {name: getattr(table.rules, name) for name in table.rules.__struct_fields__}
     if config.tariff is not None:
         rules["minor_digits"] = config.tariff.minor_digits
+
+    passwords = {one.id: None if one.password is None else one.password.reveal() for one in table.stations}
+    certified = table.tls is not None and table.tls.client_ca is not None
+    certificates = None
+    if table.tls is not None:
+        asked: Literal["required", "asked"] = "asked" if table.profile == 2 else "required"
+        certificates = server_certificates(table.tls, config.file, f"ocpp[{n}].tls", clients=asked)
     with _named(config, f"ocpp[{n}]", table):
         server = OcppServer(
             table.host,
             table.port,
             ledger=ledger,
-            passwords={one.id: None if one.password is None else one.password.reveal() for one in table.stations},
+            passwords=None if certified and not passwords else passwords,
             allow_unauthenticated=table.allow_unauthenticated,
-            ssl=server_context(table.tls, config.file, f"ocpp[{n}].tls") if table.tls else None,
+            unknown=table.unknown,
+            ssl=certificates,
+            subjects=SubjectRule(
+                names={one.id: one.certificate_name for one in table.stations if one.certificate_name},
+                organisation=table.organisation,
+                boot_serial=table.check_serial,
+            ),
+            versions=table.versions,
+            default_subprotocol=table.default_subprotocol,
+            no_common_subprotocol=table.no_common_subprotocol,
+            max_message=table.max_message,
+            max_failures=table.max_failures,
             name=table.name,
             registered=accepted,
             heartbeat_s=table.heartbeat_s,

@@ -56,7 +56,7 @@ class Listening:
         self._watch = Watch(ping_s)
         self._servers: list[tuple[ListeningSocket, asyncio.Server]] = []
         self._opening: Handshakes[OpeningSocket] = Handshakes(opening)
-        self._backlog, self._handshake_s = 0, 0.0
+        self._backlog, self._handshake_s, self._stopped = 0, 0.0, False
         self.connections = self._watch.connections
         self.port = 0
 
@@ -75,18 +75,28 @@ class Listening:
             where = (address[0], self.port or port, *address[2:])
             listening = ListeningSocket.bound(family, kind, proto, where, self)
             self.port = listening.getsockname()[1]
-            await self._serve(listening, ssl)
+            self._servers.append((listening, await self._serve(listening, ssl)))
 
     async def replace_tls(self, ssl: tls.SSLContext) -> None:
-        """New connections get this context; those that are open or under way keep theirs. The port never closes."""
-        before, self._servers = self._servers, []
-        for listening, server in before:
-            await self._serve(listening.again(), ssl)
-            server.close()
+        """New connections get this context; those that are open or under way keep theirs. The port never closes. Raises
+        OSError: all is as before."""
+        loop, before, fresh = asyncio.get_running_loop(), self._servers, []
+        try:
+            for listening, _ in before:
+                again = listening.again()
+                fresh.append((again, await self._serve(again, ssl)))
+            for listening, _ in before:
+                loop.remove_reader(listening.fileno())
+            await asyncio.sleep(0)  # what was taken a moment ago is set up before its server closes
+        finally:
+            done = len(fresh) == len(before) and not self._stopped
+            self._servers = fresh if done else before
+            for _, server in before if done else fresh:
+                server.close()
 
-    async def _serve(self, listening: ListeningSocket, ssl: tls.SSLContext | None) -> None:
+    async def _serve(self, listening: ListeningSocket, ssl: tls.SSLContext | None) -> asyncio.Server:
         tls_limits: dict[str, Any] = {} if ssl is None else {"ssl_handshake_timeout": self._handshake_s}
-        server = await ws_create_server(
+        return await ws_create_server(
             self._upgrade,
             sock=listening,
             ssl=ssl,
@@ -99,7 +109,6 @@ class Listening:
             use_aiofastnet=True,  # under any event loop it takes connections by our `accept`
             **tls_limits,
         )
-        self._servers.append((listening, server))
 
     def admit(self, opening: socket.socket, address: Any) -> OpeningSocket | None:
         """A connection was made: watch over its handshake, or turn it away."""
@@ -205,6 +214,7 @@ class Listening:
 
     def stop(self) -> None:
         """Take no new connections; the open ones stay."""
+        self._stopped = True
         for _, server in self._servers:
             server.close()
         for opening in self._opening:
