@@ -1,33 +1,40 @@
-"""A charging station that charges once, against any CSMS.
+"""A charging station that charges once, against any CSMS of OCPP 2.0.1 or 2.1.
 
-Run: python examples/station.py ws://127.0.0.1:9000 CP1 --version 2.0.1 --token CARD-1 --seconds 5
+Run: python examples/station.py ws://127.0.0.1:9000 CP1 CARD-1
 """
 
-import argparse
 import asyncio
+import sys
+import uuid
 
-from evcore.sim import SimStation
+from evcore.errors import CallError
+from evcore.ocpp import StationAbout, StationClient
 
 
-async def charge(options: argparse.Namespace) -> None:
-    station = SimStation(options.url, options.identity, version=options.version, password=options.password, speed=60)
-    life = asyncio.create_task(station.run())
+def handle(called):
+    if called.action == "SetChargingProfile":
+        return {"status": "Accepted"}
+    raise CallError("NotSupported")
+
+
+async def charge(url: str, identity: str, token: str) -> None:
+    station = StationClient(url, identity, StationAbout("evcore", "example"), handle, versions=["2.1", "2.0.1"])
+    running = asyncio.create_task(station.run())
     await station.online.wait()
-    if await station.plug_in(1, options.token):
-        await asyncio.sleep(options.seconds)
-        await station.unplug(1)
-        await station.queue.drained()
-    for answered in station.answers:
-        print(f"{answered.action:24} {answered.error or answered.answer}")
-    print(f"{station.energy_wh:.1f} Wh")
-    life.cancel()
+    print(f"accepted, OCPP {station.version}")
+    id = str(uuid.uuid4())
+    told = [("Started", "Authorized", 0.0), ("Updated", "MeterValuePeriodic", 20.5), ("Ended", "EVDeparted", 41.0)]
+    for number, (kind, reason, wh) in enumerate(told):
+        event = {"eventType": kind, "triggerReason": reason, "seqNo": number, "timestamp": station.now()}
+        event |= {"transactionInfo": {"transactionId": id}, "evse": {"id": 1, "connectorId": 1}}
+        event |= {"meterValue": [{"timestamp": station.now(), "sampledValue": [{"value": wh}]}]}
+        if kind == "Started":
+            event["idToken"] = {"idToken": token, "type": "Central"}
+        station.record("TransactionEvent", event, transaction=id)
+        await asyncio.sleep(0.2)
+    await station.drained()  # each was answered; had the connection broken, it would have been sent again
+    print(f"{wh} Wh")
+    running.cancel()
 
 
-arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-arguments.add_argument("url")
-arguments.add_argument("identity")
-arguments.add_argument("--version", choices=["1.6", "2.0.1", "2.1"], default="1.6")
-arguments.add_argument("--token", default="CARD-1")
-arguments.add_argument("--password")
-arguments.add_argument("--seconds", type=float, default=5)
-asyncio.run(charge(arguments.parse_args()))
+asyncio.run(charge(*sys.argv[1:4]))

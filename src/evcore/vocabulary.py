@@ -133,7 +133,7 @@ ARGUMENTS: Mapping[Verb, Args] = {
     Verb.START: {
         "token": _TOKEN,
         "token_type": _TOKEN_TYPE,
-        "group": _GROUP,
+        "group": _name("group (parent) of the token, 2.x only"),
         "evse": _integer("EVSE; 1.6: connector. 0: the station chooses", most=999, default=0),
     },
     Verb.STOP: {"session": _SESSION, "evse": _STARTED_ON},

@@ -42,6 +42,8 @@ async def test_an_evse_of_2x_is_what_its_connectors_are_together(csms: Start, pe
         (1, "Occupied", "Occupied", ""),
         (2, "Unavailable", "Occupied", ""),
         (1, "Available", "Available", ""),
+        (2, "Reserved", "Reserved", ""),
+        (2, "Unavailable", "Available", ""),
         (1, "Faulted", "Faulted", "Faulted"),
         (2, "Reserved", "Reserved", "Faulted"),
         (1, "Unavailable", "Reserved", ""),

@@ -28,8 +28,9 @@ from evcore.gateway.demo.settings import Options, split_login
 from evcore.gateway.ledger import StoreLedger
 from evcore.gateway.store import Store
 from evcore.model import SessionRecord
+from evcore.ocpp.station import Answered
 from evcore.sim.site import SimSite
-from evcore.sim.station import Answered, SimStation
+from evcore.sim.station import SimStation
 
 Evcore = Callable[..., "subprocess.CompletedProcess[str]"]
 PROTOCOLS = ["ocpp", "modbus", "can", "mqtt", "http", "websocket"]

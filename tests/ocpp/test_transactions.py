@@ -140,7 +140,7 @@ def test_what_can_never_be_sent_is_given_up_at_once() -> None:
     bench.online()
     record = bench.put("Started")
     bench.next()
-    bench.queue.hopeless("payload", bench.now)
+    bench.queue.hopeless("payload")
     assert bench.given_up() == [record]
 
 
@@ -200,6 +200,21 @@ def test_what_was_told_in_201_may_be_told_in_21() -> None:
     record = bench.put("Started")
     bench.queue.online("2.1", 0)
     assert bench.poll() is record
+
+
+def test_what_201_has_no_words_for_waits_for_a_connection_of_21_and_lets_the_rest_pass() -> None:
+    bench = Bench("2.1")
+    new, plain = bench.put("Started"), bench.put("Updated")
+    bench.queue.online("2.0.1", 0)
+    assert bench.next() is new
+    bench.queue.hopeless("a field of 2.1")
+    bench.now = S
+    assert bench.next() is plain
+    bench.queue.answered({}, bench.now)
+    assert (bench.poll(), len(bench.queue), bench.given_up()) == (None, 1, [])
+    bench.queue.offline(bench.now)
+    bench.online()
+    assert bench.next() is new
 
 
 # Marks and ids

@@ -4,83 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import websockets
+from scripted_csms import NOW, Csms, until
 
 from evcore.sim import SimStation
 
-NOW = "2026-11-23T18:30:37Z"
 VERSIONS = ["1.6", "2.0.1", "2.1"]
-
-
-class Csms:
-    """A hand-made CSMS: answers by `rules` (action -> answer, or None for silence), keeps what it heard."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, str, Any]] = []
-        self.rules: dict[str, Callable[[Any], Any]] = {}
-        self.sockets: list[websockets.ServerConnection] = []
-        self.port = 0
-
-    def answer(self, action: str, payload: Any) -> Any:
-        if action in self.rules:
-            return self.rules[action](payload)
-        match action:
-            case "BootNotification":
-                return {"currentTime": NOW, "interval": 300, "status": "Accepted"}
-            case "Heartbeat":
-                return {"currentTime": NOW}
-            case "Authorize":
-                return {"idTagInfo": {"status": "Accepted"}, "idTokenInfo": {"status": "Accepted"}}
-            case "StartTransaction":
-                return {"transactionId": 4711, "idTagInfo": {"status": "Accepted"}}
-        return {}
-
-    async def serve(self, socket: websockets.ServerConnection) -> None:
-        self.sockets.append(socket)
-        async for text in socket:
-            message = json.loads(text)
-            if message[0] != 2:
-                self.heard.append((message[1], "answer", message))
-                continue
-            _, id, action, payload = message
-            self.heard.append((id, action, payload))
-            answer = self.answer(action, payload)
-            if action == "Authorize":
-                name = "idTagInfo" if "idTag" in payload else "idTokenInfo"
-                answer = {name: answer[name]} if answer else answer
-            if answer is not None:
-                head = [3, id] if "code" not in answer else [4, id, answer["code"], "no"]
-                await socket.send(json.dumps([*head, answer if head[0] == 3 else {}]))
-
-    def of(self, *actions: str) -> list[tuple[str, str, Any]]:
-        return [heard for heard in self.heard if heard[1] in actions]
-
-    async def ask(self, action: str, payload: Any) -> Any:
-        """Call the station; its answer."""
-        await self.sockets[-1].send(json.dumps([2, "ask", action, payload]))
-        return await until(lambda: next((m[2][2:] for m in self.heard if m[:2] == ("ask", "answer")), None))
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    for _ in range(1600):
-        if value := condition():
-            return value
-        await asyncio.sleep(0.005)
-    raise AssertionError("the condition did not come true")
 
 
 @asynccontextmanager
 async def playing(version: str = "1.6", port: int = 0, **options: Any) -> AsyncIterator[tuple[Csms, SimStation]]:
-    csms = Csms()
-    async with websockets.serve(csms.serve, "127.0.0.1", port, subprotocols=[f"ocpp{version}"]) as server:  # type: ignore[list-item]
-        csms.port = next(iter(server.sockets)).getsockname()[1]
+    async with Csms(f"ocpp{version}", port=port) as csms:
         defaults: dict[str, Any] = {"speed": 50, "interval_s": 5, "backoff_s": 0.05, "call_timeout_s": 0.5}
-        station = SimStation(f"ws://127.0.0.1:{csms.port}", "CP1", version=version, **defaults | options)  # type: ignore[arg-type]
+        station = SimStation(csms.url, "CP1", version=version, **defaults | options)  # type: ignore[arg-type]
         life = asyncio.create_task(station.run())
         try:
             yield csms, station
@@ -193,10 +133,10 @@ async def test_direct_current_tells_its_soc_and_takes_less_when_nearly_full() ->
         assert "SoC" in json.dumps(csms.of("MeterValues")[-1][2])
 
 
-async def test_what_it_does_not_simulate_is_not_implemented() -> None:
+async def test_what_it_does_not_simulate_is_not_supported() -> None:
     async with playing() as (csms, station):
         await asyncio.wait_for(station.online.wait(), 8)
-        assert (await csms.ask("GetDiagnostics", {"location": "ftp://x"}))[0] == "NotImplemented"
+        assert (await csms.ask("GetDiagnostics", {"location": "ftp://x"}))[0] == "NotSupported"
 
 
 async def test_a_place_that_is_not_there_is_a_value_error() -> None:

@@ -12,7 +12,7 @@ from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
 from evcore.errors import EvcoreError
 from evcore.model import Answer, Command
-from evcore.ocpp.events import Anomaly, Notified
+from evcore.ocpp.events import Anomaly, Notified, Repaired
 from evcore.ocpp.session import Session as RpcSession
 from evcore.ocpp.subject import Subject
 from evcore.ocpp.websocket import Link
@@ -79,6 +79,9 @@ class StationLink(Link):
     async def _ask_to_boot(self) -> None:
         with contextlib.suppress(EvcoreError):
             await self.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+
+    def on_repaired(self, repaired: Repaired) -> None:
+        self.state.mended(repaired)
 
     def on_notified(self, notified: Notified) -> None:
         self.state.event("periodic_event", text=notified.action, data=shown(notified))

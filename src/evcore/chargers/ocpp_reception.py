@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from evcore.chargers.ocpp_access import Access, Claim
 from evcore.chargers.ocpp_link import StationLink
 from evcore.chargers.ocpp_roster import Roster
+from evcore.chargers.ocpp_station import ChargerState
 from evcore.model import Station
 from evcore.ocpp.session import Session as RpcSession
 from evcore.ocpp.subject import Subject
@@ -22,7 +23,7 @@ _LOOK_S = 0.05  # between two looks at a connection that was pinged
 TRY_AGAIN_LATER, INTERNAL_ERROR = 1013, 1011
 
 T = TypeVar("T")
-MakeSession = Callable[[str, bool], RpcSession]  # version, is it accepted? -> session
+MakeSession = Callable[[str, ChargerState], RpcSession]  # version, station -> session
 
 
 class Reception:
@@ -168,7 +169,7 @@ class Reception:
         proven = claim.proven or subject is not None
         if not proven and self._warn:
             log.warning("%s connects from %s without authentication", claim.identity, _peer(arrival))
-        session = self._session(VERSIONS[subprotocol], state.registered)
+        session = self._session(VERSIONS[subprotocol], state)
         link = StationLink(self._roster, state, session, subprotocol, secure=self._secure)
         link.subject, link.pending = subject, claim.pending
         arrival.admit(link)

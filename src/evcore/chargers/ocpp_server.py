@@ -12,10 +12,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 from evcore.chargers.ocpp_access import Access, Authenticate, Passwords, UnknownStations
+from evcore.chargers.ocpp_codecs import Codecs, PolicyFor
 from evcore.chargers.ocpp_dialect import is_hookable
 from evcore.chargers.ocpp_reception import Reception
 from evcore.chargers.ocpp_roster import Roster
 from evcore.chargers.ocpp_services import Answerer, Services, SignCertificate, StationRules
+from evcore.chargers.ocpp_station import ChargerState
 from evcore.chargers.ocpp_tls import CertificateKeeper
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
@@ -23,8 +25,9 @@ from evcore.chargers.ocpp_web_payments import watch_web_payments
 from evcore.errors import ConfigError
 from evcore.local import LocalLedger
 from evcore.model import Event, Health, Station
-from evcore.ocpp import Codec, Limits
+from evcore.ocpp import Limits
 from evcore.ocpp.admission import Admission
+from evcore.ocpp.policy import Mode, Policy, policy_of
 from evcore.ocpp.session import Session as RpcSession
 from evcore.ocpp.subject import SubjectRule
 from evcore.ocpp.upgrade import VERSIONS
@@ -54,10 +57,11 @@ class OcppServer:
     identities that were accepted before this process began and need not boot again. heartbeat_s: told to stations.
     ping_s: after so long without a frame a station is pinged, after twice that it is gone; 0 for never. versions: those
     spoken. default_subprotocol: for chargers that name none, for example "ocpp1.6". no_common_subprotocol: "close"
-    after the upgrade, as OCPP-J says, or "refuse" it. mode: see `Codec`. max_message: bytes. max_stations: known at
-    once. max_failures: failed handshakes after which an address waits, one is forgiven every 2 s; 0 for no limit.
-    duel_s: a second connection of one identity takes over at once if it has proven who it is; else only when the first
-    one is silent for so long.
+    after the upgrade, as OCPP-J says, or "refuse" it. mode: see `Codec`. policy: instead, by direction and action, for
+    all stations or as a function of the station (see `PolicyFor`). max_message: bytes. max_stations: known at once.
+    max_failures: failed handshakes after which an address waits, one is forgiven every 2 s; 0 for no limit. duel_s: a
+    second connection of one identity takes over at once if it has proven who it is; else only when the first one is
+    silent for so long.
 
     rules: how stations are treated. sign_certificate, data_transfer (by vendor id), answers (by action, of messages
     that otherwise only become events): hooks, see `Services`; they may be coroutines.
@@ -81,7 +85,8 @@ class OcppServer:
         ping_s: float = 30.0,
         handshake_s: float = 10.0,
         duel_s: float = 5.0,
-        mode: Literal["strict", "off"] = "strict",
+        mode: Mode | None = None,
+        policy: Policy | PolicyFor | None = None,
         register: Callable[[Station], str] | None = None,
         registered: Collection[str] = (),
         versions: Collection[str] = _ALL,
@@ -133,12 +138,9 @@ class OcppServer:
         self._ping_s, self._handshake_s, self._duel_s = ping_s, handshake_s, duel_s
         self._default, self._no_common = default_subprotocol, no_common_subprotocol
         self._max_message, self._max_stations, self._max_failures = max_message, max_stations, max_failures
-        limits = Limits(size=max_message)
-        # `value`: the registers of 2.x are JSON numbers, and a bill needs their digits
-        self._codecs = {
-            version: Codec(version, mode=mode, limits=limits, exact=() if version == "1.6" else ("value",))
-            for version in versions
-        }
+        if mode is not None and policy is not None:
+            raise ConfigError("OcppServer", "mode", "none beside a policy, which has its own", mode)
+        self._codecs = Codecs(policy or policy_of(mode or "strict"), Limits(size=max_message))
         self._door: Listening | None = None
         self._keeper: CertificateKeeper | None = None
         self._services: Services | None = None
@@ -250,8 +252,9 @@ class OcppServer:
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))
                 wait = min(2 * wait, 30.0)
 
-    def _session(self, version: str, accepted: bool) -> RpcSession:
-        return RpcSession(self._codecs[version], "csms", accepted=accepted, call_timeout=self._call_timeout)
+    def _session(self, version: str, state: ChargerState) -> RpcSession:
+        codec = self._codecs.of(version, state.station)
+        return RpcSession(codec, "csms", accepted=state.registered, call_timeout=self._call_timeout)
 
     # Registration
 
@@ -263,6 +266,9 @@ class OcppServer:
         reception, roster = self._reception, self._roster
         if reception is None or roster is None:
             return "Rejected"
+        link = roster.links.get(station.id)
+        if link is not None:
+            link.session.codec = self._codecs.of(link.version, station)
         problem = reception.serial_problem(station)
         if problem:
             self._tell(f"{station.id} boots with {problem}")

@@ -12,13 +12,14 @@ from evcore.chargers.ocpp_services import Services
 from evcore.errors import CallError, StoreError
 from evcore.masking import masked
 from evcore.model import Authorization, Connector, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
-from evcore.ocpp.events import Called, Notified
+from evcore.ocpp.events import Called, Notified, Repaired
 from evcore.ocpp.times import parse_time
 from evcore.ports import Hub
 
 MAX_EVSE, MAX_SESSIONS = 999, 256  # of one station: what is kept of it is bounded whatever it says
 TX_PROFILE, DEFAULT_PROFILE = "TxProfile", "TxDefaultProfile"  # ChargingProfilePurposeType
 _SHOWN = 16 * 1024  # bytes of a message that its event carries: events wait in queues that are bounded by number
+_SHOWN_REPAIRS = 4
 _QUIET_NS = 1_000_000_000  # between two events about broken messages of one station
 _MOST_TELLING = ("Occupied", "Reserved", "Available", "Faulted", "Unavailable")  # of an EVSE's connectors
 
@@ -36,6 +37,7 @@ class ChargerState:
     limits: dict[tuple[int, str], float] = field(default_factory=dict)  # A, by EVSE and charging profile purpose
     reports: dict[int, Report] = field(default_factory=dict)  # that somebody waits for, by request id
     _last_complaint_ns: int = -_QUIET_NS
+    _last_mending_ns: int = -_QUIET_NS
 
     @property
     def id(self) -> str:
@@ -82,6 +84,17 @@ class ChargerState:
         if now - self._last_complaint_ns >= _QUIET_NS:
             self._last_complaint_ns = now
             self.event("protocol.error", severity="warning", text=f"{reason}: {detail}", data={"action": action or ""})
+
+    def mended(self, repaired: Repaired) -> None:
+        """Count what the lenient mode mended in a message; tell of it, at most once a second."""
+        action = repaired.action or ""
+        for repair in repaired.repairs:
+            self.hub.count("evcore_ocpp_repairs_total", repair=repair.name, action=action)
+        now = time.monotonic_ns()
+        if now - self._last_mending_ns >= _QUIET_NS:
+            self._last_mending_ns = now
+            text = f"{action}: {'; '.join(map(str, repaired.repairs[:_SHOWN_REPAIRS]))}"
+            self.event("protocol.mended", text=text, data={"action": action, "repairs": len(repaired.repairs)})
 
     def time_of(self, text: str | None) -> int:
         """A message's own time; now where it is none, for a record with a broken time is still a record."""

@@ -13,6 +13,7 @@ from evcore.chargers.ocpp_dialect import Dialect, Payload
 from evcore.chargers.ocpp_station import shown
 from evcore.chargers.ocpp_v2_notices import NOTICES
 from evcore.errors import EvcoreError
+from evcore.masking import HIDDEN, is_secret
 from evcore.model import Authorization, Session, SessionRecord, rfc3339
 from evcore.ocpp.events import Called
 from evcore.ocpp.samples import Reading, read_v2
@@ -130,11 +131,12 @@ class Dialect2(Dialect):
             alert = told["trigger"] == "Alerting" and not told.get("cleared", False)
             when = self.state.time_of(told["timestamp"])
             self._follow(component, variable["name"], told["actualValue"], when)
+            value = HIDDEN if is_secret(variable["name"]) else told["actualValue"]
             self.state.event(
                 "device.event",
                 evse=self.state.check_evse(evse),
                 severity="warning" if alert else "info",
-                text=f"{component['name']}.{variable['name']} = {told['actualValue']}",
+                text=f"{component['name']}.{variable['name']} = {value}",
                 data=shown(called, told),
                 time_ns=when,
             )

@@ -25,12 +25,12 @@ def _no_profile(dialect: Dialect, called: Called) -> Payload:
 
 def _no_contract(dialect: Dialect, called: Called) -> Payload:
     """exiResponse is required, and there is none (M01)."""
-    return {"status": "Failed", "exiResponse": "", "statusInfo": {"reasonCode": "NotOffered"}}
+    return {"status": "Failed", "exiResponse": "", "statusInfo": {"reasonCode": "UnsupportedRequest"}}
 
 
 def _failed(dialect: Dialect, called: Called) -> Payload:
     """No OCSP responder is asked here (M06)."""
-    return {"status": "Failed", "statusInfo": {"reasonCode": "NotOffered"}}
+    return {"status": "Failed", "statusInfo": {"reasonCode": "UnsupportedRequest"}}
 
 
 def _chains_unknown(dialect: Dialect, called: Called) -> Payload:

@@ -9,15 +9,21 @@ from evcore.lazy import exports
 if TYPE_CHECKING:
     from evcore.ocpp import routing, v16, v21, v201
     from evcore.ocpp.codec import Codec, Frame, Limits
+    from evcore.ocpp.connection_profile import ConnectionProfile
     from evcore.ocpp.point.handlers import CallContext
     from evcore.ocpp.session import Session
+    from evcore.ocpp.station import StationAbout
+    from evcore.ocpp.websocket.station_client import StationClient
 
 __all__ = [
     "CallContext",
     "Codec",
+    "ConnectionProfile",
     "Frame",
     "Limits",
     "Session",
+    "StationAbout",
+    "StationClient",
     "routing",
     "v16",
     "v21",
@@ -29,6 +35,7 @@ __getattr__ = exports(
     {
         "CallContext": "evcore.ocpp.point.handlers",
         "Codec": "evcore.ocpp.codec",
+        "ConnectionProfile": "evcore.ocpp.connection_profile",
         "Frame": "evcore.ocpp.codec",
         "Limits": "evcore.ocpp.codec",
         "Session": "evcore.ocpp.session",
@@ -36,5 +43,7 @@ __getattr__ = exports(
         "v16": "evcore.ocpp.v16",
         "v21": "evcore.ocpp.v21",
         "v201": "evcore.ocpp.v201",
+        "StationAbout": "evcore.ocpp.station",
+        "StationClient": "evcore.ocpp.websocket.station_client",
     },
 )

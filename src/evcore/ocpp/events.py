@@ -10,6 +10,7 @@ from evcore.errors import CallError, EvcoreError
 
 if TYPE_CHECKING:
     from evcore.ocpp.codec import Frame
+    from evcore.ocpp.repairs import Repair
 
 
 class Outcome(StrEnum):
@@ -39,14 +40,14 @@ class Called:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Where the payload lies in the message."""
+        """Where the payload lies in the message; where that was mended, in `frame.mended`."""
         return self.frame.payload_span or (0, 0)
 
     @property
     def raw_payload(self) -> bytes:
-        """The payload's bytes as received."""
+        """The payload's bytes as received, or as they were mended."""
         start, end = self.span
-        return self.data[start:end]
+        return (self.frame.mended or self.data)[start:end]
 
     @property
     def size(self) -> int:
@@ -87,6 +88,15 @@ class ResultRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Repaired:
+    """A message of the peer was understood only after the lenient mode had mended it; what it says follows."""
+
+    id: str
+    action: str | None
+    repairs: tuple[Repair, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Anomaly:
     """Something that the peer (or, for "invalid_answer", this side) did against the rules; it cost that message only.
 
@@ -100,4 +110,4 @@ class Anomaly:
     answered: bool = False
 
 
-Event = Called | Notified | Finished | ResultRefused | Anomaly
+Event = Called | Notified | Finished | ResultRefused | Repaired | Anomaly

@@ -85,3 +85,18 @@ class MemoryStore:
                 self.records.pop(number, None)
             if change.kind == "dead":
                 self.dead.append((change.record, change.reason))
+
+
+def merged(changes: Sequence[Change]) -> list[Change]:
+    """The same outcome with one change a record at most, so that a store that is away for long costs no memory."""
+    last: dict[int, Change] = {}
+    for change in changes:
+        number, before = change.record.number, last.get(change.record.number)
+        added = before is not None and before.kind == "add"
+        if added and change.kind == "change":
+            last[number] = Change("add", change.record)
+        elif added and change.kind == "done":
+            del last[number]
+        else:
+            last[number] = change
+    return list(last.values())

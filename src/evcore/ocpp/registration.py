@@ -25,11 +25,12 @@ class Duty(Enum):
 
 class Registration:
     """clock: is set by the answers. retry_s: before BootNotification is sent again where the CSMS names no interval or
-    does not answer. heartbeat_s: until the CSMS names one. status: the CSMS's last word, None before the first.
+    does not answer. status: the CSMS's last word, None before the first. heartbeat_s: 300 until the CSMS names an
+    interval. pace: how much faster than real ones the CSMS's seconds pass, for simulators.
     """
 
-    def __init__(self, clock: StationClock, *, retry_s: float = 60.0, heartbeat_s: float = 300.0) -> None:
-        self.clock, self.heartbeat_s = clock, heartbeat_s
+    def __init__(self, clock: StationClock, *, retry_s: float = 60.0, pace: float = 1.0) -> None:
+        self.clock, self.heartbeat_s, self.pace = clock, 300.0, pace
         self.status: str | None = None
         self._retry = int(retry_s * _SECOND)
         self._linked = self._under_way = False
@@ -41,6 +42,11 @@ class Registration:
     @property
     def accepted(self) -> bool:
         return self.status == "Accepted"
+
+    @property
+    def boot_due(self) -> bool:
+        """Must it boot, now or later, before it is as good as accepted?"""
+        return self._boot_at is not None
 
     def connected(self, about: Mapping[str, Any], now: int) -> None:
         """A link is open. about: the payload of a BootNotification now."""
@@ -92,7 +98,7 @@ class Registration:
         if self.clock.quality == "none" and not self._asked_time:
             return self._said
         # G02.FR.07: at least once a day for the clock, however much else is said
-        return min(self._said + (int(self.heartbeat_s * _SECOND) or _DAY), self._set + _DAY)
+        return min(self._said + (self._ns(self.heartbeat_s) or _DAY), self._set + _DAY)
 
     def booted(self, about: Mapping[str, Any], answer: Mapping[str, Any], asked: int, now: int) -> int:
         """The answer to BootNotification; the step of the clock, ns."""
@@ -103,7 +109,7 @@ class Registration:
             self._boot_at, self._told = None, _data(about)
             self.heartbeat_s = interval or self.heartbeat_s
         else:  # B02.FR.07, B03.FR.05: 0 leaves it to the station
-            self._boot_at = now + (int(interval * _SECOND) or self._retry)
+            self._boot_at = now + (self._ns(interval) or self._retry)
         return self._heard(answer, asked, now)
 
     def heard(self, answer: Mapping[str, Any], asked: int, now: int) -> int:
@@ -117,6 +123,9 @@ class Registration:
         if self._boot_at is not None and self._linked:
             self._boot_at = now + self._retry
         self._set = max(self._set, now - _DAY + self._retry)  # an overdue Heartbeat is not repeated at once
+
+    def _ns(self, seconds: float) -> int:
+        return int(seconds * _SECOND / self.pace)
 
     def _heard(self, answer: Mapping[str, Any], asked: int, now: int) -> int:
         self._set = now

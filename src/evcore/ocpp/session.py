@@ -13,7 +13,7 @@ from typing import Any, Literal
 from evcore.errors import CallError, EvcoreError, FrameError, LinkError, PayloadError
 from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
-from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, ResultRefused
+from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused
 from evcore.ocpp.message_ids import new_id
 from evcore.ocpp.own_calls import OwnCall, OwnCalls
 from evcore.ocpp.result_ids import ResultIds
@@ -211,6 +211,8 @@ class Session:
         except PayloadError as error:
             self._invalid(error)
         else:
+            if frame.repairs:
+                self._events.append(Repaired(frame.id, frame.action, frame.repairs))
             if frame.type == CALL:
                 return self._called(frame, data)
             self._route(frame, data)

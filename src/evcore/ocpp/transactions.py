@@ -80,6 +80,7 @@ class TransactionQueue:
         self._ids: dict[str, int | None] = {}  # 1.6: transaction -> the CSMS's id of it, None until it is known
         self._open: dict[str, str] = {}  # running transaction -> version
         self._online = ""  # the version that is spoken, "" while offline
+        self._aside: set[int] = set()  # what this connection's version has no words for
         self._backlog = 0  # the last number that was there when we came online
         self._under_way: Record | None = None
         self._not_before = 0  # of the next transmission
@@ -138,6 +139,7 @@ class TransactionQueue:
         """Accepted by the CSMS, on a connection of this version. Records of another wait for a connection that speaks
         theirs."""
         self._online = version
+        self._aside.clear()
         self._backlog = self._numbers
         self._not_before, self._wait_left = now + self._wait_left, 0
 
@@ -169,18 +171,19 @@ class TransactionQueue:
             return
         record.attempts += 1
         if record.attempts >= self.attempts:
-            self.hopeless(reason, now)
+            self._give_up(reason)
             return
         self._under_way = None
         self._not_before = now + int(self.interval_s * record.attempts * _SECOND)  # E13.FR.03
         self._changes.append(Change("change", replace(record)))
 
-    def hopeless(self, reason: str, now: int) -> None:
-        """What is under way can never be sent."""
-        record = self._take()
-        self._changes.append(Change("dead", record, reason))
-        self._settle(record, _NO_ID)
-        self._events.append(GivenUp(record, reason))
+    def hopeless(self, reason: str) -> None:
+        """What is under way can never be sent; in another version than its own, not on this connection."""
+        if self._under_way is not None and self._under_way.version != self._online:
+            self._aside.add(self._under_way.number)
+            self._under_way = None
+            return
+        self._give_up(reason)
 
     def poll(self, now: int) -> list[QueueEvent]:
         """What happened, and the next message to send."""
@@ -213,7 +216,8 @@ class TransactionQueue:
     def _next(self) -> Record | None:
         if not self._online or self._under_way is not None:
             return None
-        record = next((record for record in self._records.values() if _fits(record.version, self._online)), None)
+        fitting = (record for record in self._records.values() if _fits(record.version, self._online))
+        record = next((record for record in fitting if record.number not in self._aside), None)
         if record is not None and record.unset_run and self._clock.quality == "none":
             return None
         return record
@@ -229,6 +233,12 @@ class TransactionQueue:
         self._under_way, self._cuts = None, 0
         del self._records[record.number]
         return record
+
+    def _give_up(self, reason: str) -> None:
+        record = self._take()
+        self._changes.append(Change("dead", record, reason))
+        self._settle(record, _NO_ID)
+        self._events.append(GivenUp(record, reason))
 
     def _settle(self, record: Record, id: Any) -> None:
         """1.6: the CSMS's id of a transaction goes into the messages that waited for it, and into later ones."""
@@ -274,5 +284,6 @@ class TransactionQueue:
 
 
 def _fits(version: str, spoken: str) -> bool:
-    """What was told in 2.0.1 may be told in 2.1, which adds fields only; nothing else crosses."""
-    return version == spoken or (version == "2.0.1" and spoken == "2.1")
+    """What was told in 2.0.1 may be told in 2.1, and the other way round unless a field is new; nothing goes from or to
+    1.6."""
+    return version == spoken or "1.6" not in (version, spoken)

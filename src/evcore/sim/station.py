@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import ssl as tls
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from evcore.errors import CallError, EvcoreError, LinkError
-from evcore.ocpp import Codec
-from evcore.ocpp.session import Session
+from evcore.ocpp import ConnectionProfile, StationAbout, StationClient
+from evcore.ocpp.backoff import RetryBackOff
+from evcore.ocpp.records import Record
+from evcore.ocpp.station import Answered, Disconnected, NotConnected, Online, Registered, StationEvent
+from evcore.ocpp.transactions import Delivered, GivenUp
 from evcore.ocpp.upgrade import write_url
-from evcore.ocpp.websocket import Handler, HandshakeRefused, Link, connect
 from evcore.sim.station_evse import SimEvse, SimTransaction
-from evcore.sim.station_queue import Answered, Entry, Payload, TransactionQueue
 from evcore.sim.station_v2 import Words2
 from evcore.sim.station_v16 import Words16
 
+Payload = dict[str, Any]
 TICK_S = 1.0  # simulated: the step of the physics
 
 
 class SimStation:
-    """Boots, heartbeats, charges what is plugged in, answers remote commands; reconnects with back-off and sends again
-    what was not answered.
+    """A `StationClient` that charges what is plugged in and answers remote commands.
 
     url: of the CSMS, without the identity. evses: how many, numbered from 1. power_w: the most that one delivers. dc:
     with SoC. speed: simulated seconds in a real one. interval_s: between meter values, simulated. on_energy: told (id,
     Wh) of each step's energy, so that a simulated site meter agrees. auto_plug: a remote start also plugs the car in.
-    answers: every answer the CSMS gave, oldest first. closings: (code, reason) of each connection's end. energy_wh:
-    delivered so far by all EVSEs.
+    password: goes out in clear over ws://, and with TLS over wss://. backoff_s: about the first wait before it connects
+    again. answers: every answer the CSMS gave, oldest first. closings: (code, reason) of each connection's end.
+    energy_wh: delivered so far by all EVSEs.
     """
 
     def __init__(
@@ -56,27 +58,66 @@ class SimStation:
         vendor: str = "evcore",
         model: str = "SimStation",
     ) -> None:
-        self.url, self.id, self.version = write_url(url, id), id, version
-        self.vendor, self.model, self.serial, self.firmware = vendor, model, f"SN-{id}", "1.0"
-        self.speed, self.interval_s, self.heartbeat_s = speed, interval_s, 300.0
+        self.id, self.version = id, version
+        self.vendor, self.model = vendor, model
+        self.speed, self.interval_s = speed, interval_s
         self.evses = {n: SimEvse(n, power_w, voltage, 1 if dc else phases, dc) for n in range(1, evses + 1)}
-        self.online = asyncio.Event()  # connected and accepted
-        self.boot_reason, self.boots, self.run_id = "PowerUp", 0, secrets.token_hex(4)
+        self.run_id = secrets.token_hex(4)
         self.answers: list[Answered] = []
         self.closings: list[tuple[int, str]] = []
         self.last_error = ""
-        self._password, self._ssl, self._deflate = password, ssl, deflate
-        self._backoff_s, self._call_timeout = backoff_s, int(call_timeout_s * 1e9)
         self._on_energy, self._auto_plug = on_energy, auto_plug
-        self._codec = Codec(version)
         self.words: Words16 | Words2 = Words16(self) if version == "1.6" else Words2(self)
-        self.queue = TransactionQueue(self.call, retry_s=backoff_s)
-        self._link: Link | None = None
+        security = 1 if password is not None and url.startswith("ws:") else None
+        self.client = StationClient(
+            ConnectionProfile(url, security, password, ssl=ssl),
+            id,
+            StationAbout(vendor, model, f"SN-{id}", "1.0"),
+            self.words.handle,
+            versions=[version],
+            back_off=RetryBackOff(0.75 * backoff_s, 0.5 * backoff_s, 6, stable_s=60 / speed),
+            on_event=self._happened,
+            retry_s=backoff_s,
+            burst_per_s=5 * speed,
+            boot_retry_s=10 / speed,
+            call_timeout_s=call_timeout_s,
+            deflate=deflate,
+        )
+        self.client.registration.pace = speed
+        self.queue = SimQueue(self.client)
         self._group: asyncio.TaskGroup | None = None
         self._profiles: dict[int, tuple[int, str]] = {}  # id -> (EVSE, purpose)
         self._numbers = 0
-        self._booted = False
+        self._starting: dict[str, tuple[SimEvse, SimTransaction]] = {}  # until the CSMS has answered
         self._shown: dict[int, tuple[str, str]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it connects to, with its identity; may be changed, for its next connection."""
+        return write_url(self.client.switch.current.url, self.id)
+
+    @url.setter
+    def url(self, url: str) -> None:
+        self.client.switch.current = replace(self.client.switch.current, url=url.rpartition("/")[0])
+
+    @property
+    def online(self) -> asyncio.Event:
+        """Set while it is connected and accepted."""
+        return self.client.online
+
+    @property
+    def boots(self) -> int:
+        """How often BootNotification was answered."""
+        return self.client.boots
+
+    @property
+    def heartbeat_s(self) -> float:
+        """Simulated seconds between heartbeats."""
+        return self.client.registration.heartbeat_s
+
+    @heartbeat_s.setter
+    def heartbeat_s(self, seconds: float) -> None:
+        self.client.registration.heartbeat_s = seconds
 
     @property
     def energy_wh(self) -> float:
@@ -92,71 +133,38 @@ class SimStation:
         """Until cancelled."""
         try:
             async with asyncio.TaskGroup() as self._group:
-                self._group.create_task(self.queue.run(self.online))
                 self._group.create_task(self._pass_time())
-                self._group.create_task(self._heartbeat())
-                await self._stay_connected()
+                await self.client.run()
         finally:
             self._group = None
-            self.online.clear()
-            if self._link is not None:
-                self._link.close(1001, "shutdown")
-                self._link = None
 
-    async def _stay_connected(self) -> None:
-        wait = self._backoff_s
-        while True:
-            try:
-                await self._connection()
-                wait = self._backoff_s
-            except EvcoreError as error:
-                self.last_error = str(error)
-                if isinstance(error, HandshakeRefused):
-                    wait = max(wait, 2 * self._backoff_s)
-            await asyncio.sleep(wait * random.uniform(0.75, 1.25))
-            wait = min(2 * wait, 60 * self._backoff_s)
+    def _happened(self, event: StationEvent) -> None:
+        match event:
+            case Answered():
+                self.answers.append(event)
+            case Online():
+                for evse in self.evses.values():
+                    self.later(self._tell_status(evse))
+            case NotConnected() | Registered():
+                self.last_error = event.detail or self.last_error
+            case Disconnected():
+                self.closings.append((event.code, event.reason))
+            case GivenUp():
+                self.queue.given_up.append(event.record)
+                self._started(event.record, {})
+            case Delivered():
+                self._started(event.record, event.answer)
+            case _:
+                pass
 
-    async def _connection(self) -> None:
-        """One connection, from the handshake to its end."""
-        session = Session(self._codec, "station", accepted=self._booted, call_timeout=self._call_timeout)
-        link = _SimLink(session, self.words.handle, self.closings)
-        connection = await connect(
-            self.url,
-            link,
-            subprotocols=[f"ocpp{self.version}"],
-            user=self.id,
-            password=self._password,
-            ssl=self._ssl,
-            deflate=self._deflate,
-        )
-        self._link = link
-        try:
-            await self._boot()
-            self._booted = True
-            self.online.set()
-            for evse in self.evses.values():
-                self.later(self._tell_status(evse))
-            await connection.wait_closed()
-        finally:
-            self.online.clear()
-            self._link = None
-            link.close(1001, "bye")
-
-    async def _boot(self) -> None:
-        """BootNotification until it is accepted (OCPP 1.6, 4.2)."""
-        while True:
-            answer = await self.call(*self.words.boot())
-            self.boots += 1
-            if answer["status"] == "Accepted":
-                self.heartbeat_s = float(answer["interval"]) or self.heartbeat_s
-                return
-            await asyncio.sleep((answer["interval"] or 10) / self.speed)
-
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(self.heartbeat_s / self.speed)
-            if self.online.is_set():
-                await self._tell("Heartbeat", {})
+    def _started(self, record: Record, answer: Mapping[str, Any]) -> None:
+        """The CSMS answered the start of a transaction."""
+        if record.kind != "start" or record.transaction not in self._starting:
+            return
+        evse, transaction = self._starting.pop(record.transaction)
+        transaction.id = self.words.transaction_id(transaction, answer)
+        if self.words.verdict(answer) not in (None, "Accepted", "ConcurrentTx") and evse.transaction is transaction:
+            self.stop(evse, "DeAuthorized")
 
     async def _pass_time(self) -> None:
         """The physics, and meter values while it charges."""
@@ -222,26 +230,18 @@ class SimStation:
         for evse in self.evses.values():
             if evse.transaction is not None:
                 self.stop(evse, reason)
-        self._booted, self.boot_reason = False, "RemoteReset"
-        if self._link is not None:
-            self._link.close(1000, "reset")
+        self.client.restart("RemoteReset")
 
     def drop(self) -> None:
         """Lose the connection, as when a cable is cut."""
-        if self._link is not None and self._link.connection is not None:
-            self._link.connection.abort("dropped")
+        self.client.drop()
 
     def stop(self, evse: SimEvse, reason: str) -> None:
         transaction, evse.transaction = evse.transaction, None
         if transaction is not None:
             evse.power_w, evse.finishing = 0.0, evse.plugged
             evse.limits_w.pop("TxProfile", None)
-            self.queue.put(self.words.ended(evse, transaction, reason))
-
-    def authorized(self, evse: SimEvse, transaction: SimTransaction, verdict: str | None) -> None:
-        """The CSMS answered the start of a transaction."""
-        if verdict not in (None, "Accepted", "ConcurrentTx") and evse.transaction is transaction:
-            self.stop(evse, "DeAuthorized")
+            self._record(transaction, self.words.ended(evse, transaction, reason))
 
     # What the CSMS asks; called by the words
 
@@ -281,7 +281,7 @@ class SimStation:
         places = [self.evses[evse]] if evse in self.evses else list(self.evses.values())
         match message:
             case "BootNotification":
-                self.later(self._tell(*self.words.boot()))
+                self.client.boot()
             case "Heartbeat":
                 self.later(self._tell(message, {}))
             case "StatusNotification":
@@ -311,23 +311,11 @@ class SimStation:
                 one.limits_w.pop(purpose, None)
         return bool(found)
 
-    def not_supported(self, action: str) -> Payload:
-        raise CallError("NotImplemented", f"{action} is not simulated")
-
     # Talking
 
     async def call(self, action: str, payload: Payload) -> Payload:
-        """A CALL; its answer is kept in `answers`. Raises LinkError, CallError."""
-        link = self._link
-        if link is None:
-            raise LinkError("not connected")
-        try:
-            id, answer = await link.exchange(action, payload)
-        except CallError as error:
-            self.answers.append(Answered("", action, payload, None, str(error)))
-            raise
-        self.answers.append(Answered(id, action, payload, answer))
-        return dict(answer)
+        """A CALL. Raises LinkError, CallError."""
+        return dict(await self.client.call(action, payload))
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do it after the answer that is being given has gone out."""
@@ -365,7 +353,8 @@ class SimStation:
         transaction = SimTransaction(self._numbers, token, remote_start_id=remote_start_id)
         transaction.meter_start_wh = evse.energy_wh
         evse.transaction, evse.finishing = transaction, False
-        self.queue.put(self.words.started(evse, transaction))
+        self._starting[transaction.name] = (evse, transaction)
+        self._record(transaction, self.words.started(evse, transaction))
 
     async def _start_soon(self, evse: SimEvse, token: str, remote_start_id: int | None) -> None:
         if evse.transaction is None:
@@ -376,21 +365,24 @@ class SimStation:
             self.stop(evse, "Remote")
 
     def _update(self, evse: SimEvse, why: str) -> None:
-        transaction = evse.transaction
-        if transaction is not None:
-            entry: Entry | None = self.words.updated(evse, transaction, why)
-            if entry is not None:
-                self.queue.put(entry)
+        if evse.transaction is not None:
+            self._record(evse.transaction, self.words.updated(evse, evse.transaction, why))
+
+    def _record(self, transaction: SimTransaction, message: tuple[str, Payload] | None) -> None:
+        if message is not None:
+            self.client.record(*message, transaction=transaction.name)
 
 
-class _SimLink(Link):
-    """Notes how it ended."""
+class SimQueue:
+    """What a station still has to send of its transactions. given_up: what the CSMS would not have."""
 
-    __slots__ = ("_closings",)
+    def __init__(self, client: StationClient) -> None:
+        self._client = client
+        self.given_up: list[Record] = []
 
-    def __init__(self, session: Session, handle: Handler, closings: list[tuple[int, str]]) -> None:
-        super().__init__(session, handle)
-        self._closings = closings
+    def __len__(self) -> int:
+        return len(self._client.queue)
 
-    def on_closed(self, code: int, reason: str) -> None:
-        self._closings.append((code, reason))
+    async def drained(self) -> None:
+        """Waits until nothing is left to send."""
+        await self._client.drained()

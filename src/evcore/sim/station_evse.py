@@ -19,6 +19,11 @@ class SimTransaction:
     stopped: str | None = None
     charging_state: str = "Charging"
 
+    @property
+    def name(self) -> str:
+        """The station's own name of it."""
+        return str(self.number)
+
 
 @dataclass(slots=True)
 class SimEvse:

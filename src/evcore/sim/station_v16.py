@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evcore.model import rfc3339
-from evcore.ocpp.events import Called
 from evcore.sim.station_evse import SimEvse, SimTransaction
-from evcore.sim.station_queue import Entry, Payload
+from evcore.sim.station_words import Message, Payload, Words, status
 
 if TYPE_CHECKING:
     from evcore.sim.station import SimStation
 
 
-class Words16:
+class Words16(Words):
     """See `Words2` for the same in 2.x: both have the same methods."""
 
     def __init__(self, station: SimStation) -> None:
-        self._station = station
+        super().__init__(station)
         self.config: dict[str, str] = {
             "HeartbeatInterval": "300",
             "MeterValueSampleInterval": f"{station.interval_s:g}",
@@ -32,66 +30,48 @@ class Words16:
 
     # What it says
 
-    def boot(self) -> tuple[str, Payload]:
-        station = self._station
-        return "BootNotification", {
-            "chargePointVendor": station.vendor,
-            "chargePointModel": station.model,
-            "chargePointSerialNumber": station.serial[:25],
-            "firmwareVersion": station.firmware,
-        }
-
-    def status(self, evse: SimEvse) -> tuple[str, Payload]:
+    def status(self, evse: SimEvse) -> Message:
         return "StatusNotification", {
             "connectorId": evse.id,
             "errorCode": evse.fault or "NoError",
             "status": evse.status,
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
         }
 
-    def authorize(self, token: str) -> tuple[str, Payload]:
+    def authorize(self, token: str) -> Message:
         return "Authorize", {"idTag": token}
 
-    def verdict(self, answer: Payload) -> str | None:
+    def verdict(self, answer: Mapping[str, Any]) -> str | None:
         """The authorization in an answer; None where there is none."""
         status = answer.get("idTagInfo", {}).get("status")
         return None if status is None else str(status)
 
-    def started(self, evse: SimEvse, transaction: SimTransaction) -> Entry:
-        payload = {
+    def transaction_id(self, transaction: SimTransaction, answer: Mapping[str, Any]) -> str:
+        """The CSMS names it; -1 where it would not (errata 3.18)."""
+        return str(answer.get("transactionId", -1))
+
+    def started(self, evse: SimEvse, transaction: SimTransaction) -> Message:
+        return "StartTransaction", {
             "connectorId": evse.id,
             "idTag": transaction.token,
             "meterStart": int(evse.energy_wh),
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
         }
 
-        def answered(answer: Payload) -> None:
-            transaction.id = str(answer["transactionId"])
-            self._station.authorized(evse, transaction, self.verdict(answer))
-
-        return Entry("StartTransaction", lambda: payload, answered)
-
-    def updated(self, evse: SimEvse, transaction: SimTransaction, why: str) -> Entry | None:
+    def updated(self, evse: SimEvse, transaction: SimTransaction, why: str) -> Message | None:
         if why != "MeterValuePeriodic":
             return None
-        values = [self._meter_value(evse, "Sample.Periodic")]
+        return "MeterValues", {"connectorId": evse.id, "meterValue": [self._meter_value(evse, "Sample.Periodic")]}
 
-        def build() -> Payload:
-            known = {} if transaction.id is None else {"transactionId": int(transaction.id)}
-            return {"connectorId": evse.id, "meterValue": values} | known
-
-        return Entry("MeterValues", build)
-
-    def ended(self, evse: SimEvse, transaction: SimTransaction, reason: str) -> Entry:
-        payload: Payload = {
+    def ended(self, evse: SimEvse, transaction: SimTransaction, reason: str) -> Message:
+        return "StopTransaction", {
             "meterStop": int(evse.energy_wh),
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
             "idTag": transaction.token,
             "reason": reason,
         }
-        return Entry("StopTransaction", lambda: payload | {"transactionId": int(transaction.id or 0)})
 
-    def metered(self, evse: SimEvse, context: str) -> tuple[str, Payload]:
+    def metered(self, evse: SimEvse, context: str) -> Message:
         """MeterValues beside a transaction."""
         return "MeterValues", {"connectorId": evse.id, "meterValue": [self._meter_value(evse, context)]}
 
@@ -109,24 +89,17 @@ class Words16:
                 current = {"measurand": "Current.Import", "value": f"{evse.current_a:.2f}", "unit": "A"}
                 values.append(current | {"phase": f"L{phase}"})
         return {
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
             "sampledValue": [value | {"context": context} for value in values],
         }
 
     # What it is asked
 
-    def handle(self, called: Called) -> Payload:
-        handler = getattr(self, f"_on_{called.action}", None)
-        if handler is None:
-            return self._station.not_supported(called.action)
-        answer: Payload = handler(called.payload)
-        return answer
-
     def _on_RemoteStartTransaction(self, asked: Payload) -> Payload:
-        return _status(self._station.remote_start(asked.get("connectorId"), asked["idTag"]))
+        return status(self._station.remote_start(asked.get("connectorId"), asked["idTag"]))
 
     def _on_RemoteStopTransaction(self, asked: Payload) -> Payload:
-        return _status(self._station.remote_stop(str(asked["transactionId"])))
+        return status(self._station.remote_stop(str(asked["transactionId"])))
 
     def _on_Reset(self, asked: Payload) -> Payload:
         self._station.later(self._station.reset(f"{asked['type']}Reset"))
@@ -168,29 +141,9 @@ class Words16:
 
     def _on_SetChargingProfile(self, asked: Payload) -> Payload:
         profile = asked["csChargingProfiles"]
-        schedule = profile["chargingSchedule"]
-        return _status(
-            self._station.set_profile(
-                asked["connectorId"],
-                profile["chargingProfileId"],
-                profile["chargingProfilePurpose"],
-                schedule["chargingSchedulePeriod"][0]["limit"],
-                schedule["chargingRateUnit"],
-            )
-        )
+        id, purpose = profile["chargingProfileId"], profile["chargingProfilePurpose"]
+        return self._set_profile(asked["connectorId"], id, purpose, profile["chargingSchedule"])
 
     def _on_ClearChargingProfile(self, asked: Payload) -> Payload:
         found = self._station.clear_profiles(asked.get("id"), asked.get("connectorId"))
         return {"status": "Accepted" if found else "Unknown"}
-
-    def _on_ClearCache(self, asked: Payload) -> Payload:
-        return {"status": "Accepted"}
-
-    def _on_DataTransfer(self, asked: Payload) -> Payload:
-        if asked["vendorId"] != self._station.vendor:
-            return {"status": "UnknownVendorId"}
-        return {"status": "Accepted", "data": str(asked.get("data", ""))}
-
-
-def _status(good: bool) -> dict[str, Any]:
-    return {"status": "Accepted" if good else "Rejected"}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evcore.model import rfc3339
-from evcore.ocpp.events import Called
 from evcore.sim.station_evse import SimEvse, SimTransaction
-from evcore.sim.station_queue import Entry, Payload
+from evcore.sim.station_words import Message, Payload, Words, status
 
 if TYPE_CHECKING:
     from evcore.sim.station import SimStation
@@ -19,11 +17,11 @@ _STATUS = dict.fromkeys(("Preparing", "Charging", "SuspendedEVSE", "Finishing"),
 _REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "UnlockCommand": "Other"}
 
 
-class Words2:
+class Words2(Words):
     """See `Words16`."""
 
     def __init__(self, station: SimStation) -> None:
-        self._station = station
+        super().__init__(station)
         self.variables: dict[tuple[str, str], str] = {
             ("OCPPCommCtrlr", "HeartbeatInterval"): "300",
             ("OCPPCommCtrlr", "WebSocketPingInterval"): "30",
@@ -36,54 +34,46 @@ class Words2:
 
     # What it says
 
-    def boot(self) -> tuple[str, Payload]:
-        station = self._station
-        about = {
-            "vendorName": station.vendor,
-            "model": station.model,
-            "serialNumber": station.serial[:25],
-            "firmwareVersion": station.firmware,
-        }
-        return "BootNotification", {"reason": station.boot_reason, "chargingStation": about}
-
-    def status(self, evse: SimEvse) -> tuple[str, Payload]:
+    def status(self, evse: SimEvse) -> Message:
         return "StatusNotification", {
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
             "connectorStatus": _STATUS.get(evse.status, evse.status),
             "evseId": evse.id,
             "connectorId": 1,
         }
 
-    def authorize(self, token: str) -> tuple[str, Payload]:
+    def authorize(self, token: str) -> Message:
         return "Authorize", {"idToken": _token(token)}
 
-    def verdict(self, answer: Payload) -> str | None:
+    def verdict(self, answer: Mapping[str, Any]) -> str | None:
         """The authorization in an answer; None where there is none."""
         status = (answer.get("idTokenInfo") or {}).get("status")
         return None if status is None else str(status)
 
-    def started(self, evse: SimEvse, transaction: SimTransaction) -> Entry:
+    def transaction_id(self, transaction: SimTransaction, answer: Mapping[str, Any]) -> str | None:
+        """The station named it."""
+        return transaction.id
+
+    def started(self, evse: SimEvse, transaction: SimTransaction) -> Message:
         transaction.id = f"{self._station.id}-{self._station.run_id}-{transaction.number}"[-36:]
         trigger = "Authorized" if transaction.remote_start_id is None else "RemoteStart"
-        entry = self._event(evse, transaction, "Started", trigger, "Transaction.Begin", token=True)
-        entry.answered = lambda answer: self._station.authorized(evse, transaction, self.verdict(answer))
-        return entry
+        return self._event(evse, transaction, "Started", trigger, "Transaction.Begin", token=True)
 
-    def updated(self, evse: SimEvse, transaction: SimTransaction, why: str) -> Entry | None:
+    def updated(self, evse: SimEvse, transaction: SimTransaction, why: str) -> Message | None:
         return self._event(evse, transaction, "Updated", why, "Sample.Periodic")
 
-    def ended(self, evse: SimEvse, transaction: SimTransaction, reason: str) -> Entry:
+    def ended(self, evse: SimEvse, transaction: SimTransaction, reason: str) -> Message:
         trigger = {"Remote": "RemoteStop", "EVDisconnected": "EVDeparted"}.get(reason, "StopAuthorized")
         transaction.stopped = _REASONS.get(reason, reason)
         return self._event(evse, transaction, "Ended", trigger, "Transaction.End")
 
-    def metered(self, evse: SimEvse, context: str) -> tuple[str, Payload]:
+    def metered(self, evse: SimEvse, context: str) -> Message:
         """MeterValues beside a transaction."""
         return "MeterValues", {"evseId": evse.id, "meterValue": [self._meter_value(evse, context)]}
 
     def _event(
         self, evse: SimEvse, transaction: SimTransaction, kind: str, trigger: str, context: str, *, token: bool = False
-    ) -> Entry:
+    ) -> Message:
         info: Payload = {"transactionId": transaction.id, "chargingState": transaction.charging_state}
         if transaction.remote_start_id is not None and kind == "Started":
             info["remoteStartId"] = transaction.remote_start_id
@@ -91,7 +81,7 @@ class Words2:
             info |= {"stoppedReason": transaction.stopped or "Local", "chargingState": "Idle"}
         payload: Payload = {
             "eventType": kind,
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
             "triggerReason": trigger,
             "seqNo": transaction.seq_no,
             "transactionInfo": info,
@@ -100,10 +90,8 @@ class Words2:
         }
         if token:
             payload["idToken"] = _token(transaction.token)
-        if not self._station.online.is_set():
-            payload["offline"] = True
         transaction.seq_no += 1
-        return Entry("TransactionEvent", lambda: payload)
+        return "TransactionEvent", payload
 
     def _meter_value(self, evse: SimEvse, context: str) -> Payload:
         values: list[Payload] = [
@@ -126,25 +114,18 @@ class Words2:
         else:
             values += [current | {"phase": f"L{phase}"} for phase in range(1, evse.phases + 1)]
         return {
-            "timestamp": rfc3339(time.time_ns()),
+            "timestamp": self.now(),
             "sampledValue": [value | {"context": context} for value in values],
         }
 
     # What it is asked
 
-    def handle(self, called: Called) -> Payload:
-        handler = getattr(self, f"_on_{called.action}", None)
-        if handler is None:
-            return self._station.not_supported(called.action)
-        answer: Payload = handler(called.payload)
-        return answer
-
     def _on_RequestStartTransaction(self, asked: Payload) -> Payload:
         good = self._station.remote_start(asked.get("evseId"), asked["idToken"]["idToken"], asked["remoteStartId"])
-        return _status(good)
+        return status(good)
 
     def _on_RequestStopTransaction(self, asked: Payload) -> Payload:
-        return _status(self._station.remote_stop(asked["transactionId"]))
+        return status(self._station.remote_stop(asked["transactionId"]))
 
     def _on_Reset(self, asked: Payload) -> Payload:
         self._station.later(self._station.reset("HardReset"))
@@ -197,33 +178,13 @@ class Words2:
 
     def _on_SetChargingProfile(self, asked: Payload) -> Payload:
         profile = asked["chargingProfile"]
-        schedule = profile["chargingSchedule"][0]
-        return _status(
-            self._station.set_profile(
-                asked["evseId"],
-                profile["id"],
-                profile["chargingProfilePurpose"],
-                schedule["chargingSchedulePeriod"][0]["limit"],
-                schedule["chargingRateUnit"],
-            )
-        )
+        purpose, schedule = profile["chargingProfilePurpose"], profile["chargingSchedule"][0]
+        return self._set_profile(asked["evseId"], profile["id"], purpose, schedule)
 
     def _on_ClearChargingProfile(self, asked: Payload) -> Payload:
         criteria = asked.get("chargingProfileCriteria") or {}
         found = self._station.clear_profiles(asked.get("chargingProfileId"), criteria.get("evseId"))
         return {"status": "Accepted" if found else "Unknown"}
-
-    def _on_ClearCache(self, asked: Payload) -> Payload:
-        return {"status": "Accepted"}
-
-    def _on_DataTransfer(self, asked: Payload) -> Payload:
-        if asked["vendorId"] != self._station.vendor:
-            return {"status": "UnknownVendorId"}
-        return {"status": "Accepted"} | ({"data": asked["data"]} if "data" in asked else {})
-
-
-def _status(good: bool) -> dict[str, Any]:
-    return {"status": "Accepted" if good else "Rejected"}
 
 
 def _token(token: str) -> Payload:

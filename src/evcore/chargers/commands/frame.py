@@ -104,8 +104,8 @@ def _without_secrets(answer: Answer, command: Command) -> Answer:
 
 
 def with_data(answer: Answer, **more: Any) -> Answer:
-    """The answer with something of ours beside the station's data."""
-    return replace(answer, data={**answer.data, **more})
+    """The answer with something of ours beside the station's data, where the station does what was asked."""
+    return replace(answer, data={**answer.data, **more}) if answer.ok else answer
 
 
 def taken(args: Args, **names: str) -> Payload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 
 from evcore.arguments import BadArgument
@@ -11,6 +12,7 @@ from evcore.chargers.commands.variables import component_2, variable_2
 from evcore.chargers.ocpp_reports import AT_ONCE, Report
 from evcore.model import Answer, Verb
 
+_LONGEST_S = 32.0  # a command's answer is waited for 35 s (ports.Hub.command): what came is given before
 _CRITERIA = {
     "Variables": ("componentCriteria", ("Active", "Available", "Enabled", "Problem")),
     "Monitors": ("monitoringCriteria", ("ThresholdMonitoring", "DeltaMonitoring", "PeriodicMonitoring")),
@@ -48,12 +50,12 @@ async def _collected(at: Asker, action: str, payload: Payload, wait_s: float) ->
     reports = at.state.reports
     if len(reports) >= AT_ONCE:
         raise Refused("Rejected", f"{AT_ONCE} reports of this station are under way already")
-    request = secrets.randbelow(2**31)
+    request, deadline = secrets.randbelow(2**31), time.monotonic() + _LONGEST_S
     report = reports[request] = Report()  # before it is asked for: the first part may overtake us
     try:
         answer = with_data(await at.ask(action, payload | {"requestId": request}), requestId=request)
         if answer.ok and wait_s > 0:
-            await report.wait(wait_s)
+            await report.wait(min(wait_s, deadline - time.monotonic()))
             answer = with_data(answer, report=report.items, complete=report.complete)
             if not report.complete:
                 why = "the report is too long" if report.cut else f"not all of it came within {wait_s:g} s"

@@ -18,7 +18,7 @@ from ocpp.messages import Call
 
 from evcore.errors import CallError
 from evcore.ocpp.eager import first_step
-from evcore.ocpp.events import Anomaly, Called, Event, Notified, ResultRefused
+from evcore.ocpp.events import Anomaly, Called, Event, Notified, Repaired, ResultRefused
 from evcore.ocpp.point.errors import reply_to
 from evcore.ocpp.point.exchange import Exchange
 from evcore.ocpp.point.handlers import CallContext, plan_of
@@ -257,6 +257,8 @@ class Handling:
     def _note(self, event: Event) -> None:
         if isinstance(event, ResultRefused):
             event = Anomaly("result_refused", str(event.error)[:500], event.id, event.action)
+        if isinstance(event, Repaired):
+            self.logger.info("%s: mended: %s", self.id, "; ".join(map(str, event.repairs))[:400])
         if isinstance(event, Anomaly):
             self.anomalies[event.reason] += 1
             many = self.anomalies[event.reason] > WARNINGS_LIMIT

@@ -2,16 +2,18 @@
 
 from evcore.ocpp.certificates import ServerCertificates
 from evcore.ocpp.websocket.arrival import Arrival
-from evcore.ocpp.websocket.client import HandshakeRefused, connect
+from evcore.ocpp.websocket.client import CertificateRefused, HandshakeRefused, connect
 from evcore.ocpp.websocket.connection import Connection, Receiver, Watch
 from evcore.ocpp.websocket.link import Handler, Link
 from evcore.ocpp.websocket.server import GUESSING, Closing, Listening, listen
 from evcore.ocpp.websocket.serving import Serving, serve
+from evcore.ocpp.websocket.station_client import StationClient
 from evcore.ocpp.websocket.stream import ConnectionClosed, Stream, open_stream
 
 __all__ = [
     "GUESSING",
     "Arrival",
+    "CertificateRefused",
     "Closing",
     "Connection",
     "ConnectionClosed",
@@ -22,6 +24,7 @@ __all__ = [
     "Receiver",
     "ServerCertificates",
     "Serving",
+    "StationClient",
     "Stream",
     "Watch",
     "connect",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl as tls
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from picows import WSError, WSHandshakeError, WSUpgradeRequest, WSUpgradeResponse, ws_connect
 
@@ -16,16 +16,20 @@ from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, quiet
 
 class HandshakeRefused(LinkError):
     """The CSMS answered, and not with a WebSocket. status: HTTP, for example 401; 101 where it spoke none of our
-    versions."""
+    versions; 0 where it closed instead: with TLS 1.3 that is how it refuses a station's certificate."""
 
     def __init__(self, status: int, detail: str) -> None:
         self.status = status
         super().__init__(detail)
 
 
+class CertificateRefused(LinkError):
+    """We refused the CSMS's certificate."""
+
+
 async def connect(
     url: str,
-    receiver: Receiver,
+    receiver: Receiver | Callable[[str], Receiver],
     *,
     subprotocols: Sequence[str] = SUBPROTOCOLS,
     user: str = "",
@@ -38,22 +42,26 @@ async def connect(
 ) -> Connection:
     """Open `url` (ws:// or wss://, the identity percent-encoded as its last segment).
 
-    subprotocols: offered, in order of preference. password: goes out as Basic with `user`. limit: bytes of a message.
-    Raises HandshakeRefused, LinkError (no connection).
+    receiver: may be a function that makes one for the subprotocol that was chosen. subprotocols: offered, in order of
+    preference. password: goes out as Basic with `user`. limit: bytes of a message.
+    Raises HandshakeRefused, CertificateRefused, LinkError (no connection).
     """
     headers = [("Sec-WebSocket-Protocol", ", ".join(subprotocols))]
     if password is not None:
         headers.append(("Authorization", write_basic(user, password)))
     if deflate:
         headers.append(("Sec-WebSocket-Extensions", OFFER))
-    watch = Watch(ping_s)
-    connection = Connection(receiver, watch, limit=limit, peer=url)
+    connection: Connection | None = None
 
     def opening(request: WSUpgradeRequest, response: WSUpgradeResponse) -> Connection:
+        nonlocal connection
         chosen = response.headers.get("Sec-WebSocket-Protocol", "")
         if chosen not in subprotocols:
             raise HandshakeRefused(101, f"{url}: it speaks none of {', '.join(subprotocols)}")
-        connection.negotiated(chosen, read_answer(response.headers.get("Sec-WebSocket-Extensions", "")))
+        extension = read_answer(response.headers.get("Sec-WebSocket-Extensions", ""))
+        made = receiver(chosen) if callable(receiver) else receiver
+        connection = Connection(made, Watch(ping_s), limit=limit, peer=url)
+        connection.negotiated(chosen, extension)
         return connection
 
     try:
@@ -70,16 +78,20 @@ async def connect(
                 websocket_handshake_timeout=timeout_s,
                 logger_name=quiet,
             )
-        if transport.response is None:  # picows takes an end before the answer for an opening
-            raise LinkError(f"{url}: closed during the handshake")
+        if transport.response is None or connection is None:  # picows takes an end before the answer for an opening
+            raise HandshakeRefused(0, f"{url}: closed during the handshake")
     except WSHandshakeError as error:
         status = 0 if error.response is None else int(error.response.status)
         raise HandshakeRefused(status, f"{url}: {error}") from error
+    except tls.SSLCertVerificationError as error:
+        raise CertificateRefused(f"{url}: {error.verify_message or error}") from error
+    except tls.SSLError as error:  # an alert: it did not like ours
+        raise HandshakeRefused(0, f"{url}: {error.reason or error}") from error
     except (OSError, WSError, ValueError, TimeoutError) as error:
         if isinstance(error, LinkError):
             raise
         raise LinkError(f"{url}: {error or type(error).__name__}") from error
     finally:
-        if not connection.is_open:
+        if connection is not None and not connection.is_open:
             connection.abort("not opened")
     return connection

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from evcore.errors import CallError, LinkError
 from evcore.ocpp.eager import first_step
-from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, ResultRefused
+from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused
 from evcore.ocpp.session import Session
 from evcore.ocpp.websocket.connection import Connection, log
 from evcore.ports import Traffic
@@ -63,6 +63,7 @@ class Link:
     def on_closed(self, code: int, reason: str) -> None: ...
     def on_anomaly(self, anomaly: Anomaly) -> None: ...
     def on_notified(self, notified: Notified) -> None: ...
+    def on_repaired(self, repaired: Repaired) -> None: ...
 
     def on_result_refused(self, refused: ResultRefused) -> None:
         """The peer cannot use our answer (2.1). Unless overridden it is an anomaly."""
@@ -180,6 +181,8 @@ class Link:
                 self.on_anomaly(event)
             case Notified():
                 self.on_notified(event)
+            case Repaired():
+                self.on_repaired(event)
             case ResultRefused():
                 self.traffic.errors += 1
                 self.on_result_refused(event)
