@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evcore.errors import CallTimeout, LinkError
+from evcore.ocpp.codec import Codec
+from evcore.ocpp.result_ids import ResultIds
+from evcore.ocpp.rules import priority_of
 
 _KEPT_GIVEN_UP = 32
 
@@ -28,14 +31,18 @@ class OwnCall:
 
 
 class OwnCalls:
-    """awaited: id -> action of the CALL in flight, as `Codec.decode` wants it. limit: how many may wait."""
+    """awaited: id -> action of the CALL in flight, as `Codec.decode` wants it. limit: how many may wait. timeout: of a
+    CALL that names none. results: ids of the answers, where the version lets us refuse them."""
 
-    __slots__ = ("_given_up", "_limit", "_queue", "awaited", "in_flight")
+    __slots__ = ("_codec", "_given_up", "_limit", "_new_id", "_queue", "_timeout", "awaited", "in_flight", "results")
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(
+        self, codec: Codec, limit: int, timeout: int, new_id: Callable[[], str], results: ResultIds | None
+    ) -> None:
+        self._codec, self._limit, self._timeout, self._new_id = codec, limit, timeout, new_id
         self._queue: list[OwnCall] = []  # short, and an empty deque has half a kilobyte
         self._given_up: list[str] = []  # ids whose answers would be late, not unknown
+        self.results = results
         self.in_flight: OwnCall | None = None
         self.awaited: dict[str, str] = {}
 
@@ -43,20 +50,33 @@ class OwnCalls:
         """How many wait for their turn."""
         return len(self._queue)
 
-    def __contains__(self, id: object) -> bool:
-        return id in self.awaited or any(call.id == id for call in self._queue)
-
-    def check_room(self) -> None:
-        """Raises LinkError when no more may wait."""
+    def add(
+        self,
+        action: str,
+        payload: Any,
+        now: int,
+        *,
+        timeout: int | None,
+        priority: int | None,
+        id: str | None,
+        keep: bool,
+    ) -> str:
+        """Queue it behind those of its priority and return its id. keep: the payload is kept as `request`. Raises as
+        `Session.call`."""
         if len(self._queue) >= self._limit:
             raise LinkError(f"{self._limit} calls are waiting already")
-
-    def add(self, call: OwnCall) -> None:
-        """Behind those of its priority."""
+        if id is None:
+            id = self._new_id()
+        elif id in self.awaited or any(call.id == id for call in self._queue):
+            raise ValueError(f"id: {id!r} is in use")
+        wait = self._timeout if timeout is None else timeout
+        rank = priority_of(action) if priority is None else priority
+        data = self._codec.encode_call(id, action, payload)
         at = len(self._queue)
-        while at and self._queue[at - 1].priority > call.priority:
+        while at and self._queue[at - 1].priority > rank:
             at -= 1
-        self._queue.insert(at, call)
+        self._queue.insert(at, OwnCall(id, action, payload if keep else None, data, wait, now + wait, rank))
+        return id
 
     def start(self, now: int, lets: Callable[[str], bool] | None) -> OwnCall | None:
         """The CALL whose turn it is, if any: in flight from now on. lets: may this action be sent? None: all may."""

@@ -21,17 +21,15 @@ class Rules:
 
     unreadable: error code that answers, under the id "-1", what is no CALL that could be named; None for silence.
     unknown_type: error code that answers a message type number nobody knows; None for silence. result_errors: a
-    CALLRESULT that breaks its schema is answered with CALLRESULTERROR. boot_gate: a CSMS answers CALLs before
-    BootNotification was accepted with SecurityError; False where stations do not boot again after it lost its memory.
-    silent_when_rejected: a rejected station answers nothing, instead of SecurityError. repeated: a CALL that comes
-    again under its id gets the one answer ("answer"), or a CALLERROR ("refuse").
+    CALLRESULT that breaks its schema is answered with CALLRESULTERROR. silent_when_rejected: a rejected station answers
+    nothing, instead of SecurityError. repeated: a CALL that comes again under its id gets the one answer ("answer"), or
+    a CALLERROR ("refuse").
     """
 
     unreadable: str | None
     unknown_type: str | None
     result_errors: bool
     silent_when_rejected: bool
-    boot_gate: bool = True
     repeated: Literal["answer", "refuse"] = "answer"
 
 

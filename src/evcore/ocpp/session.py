@@ -16,12 +16,11 @@ from evcore.ocpp.codec import Codec, Frame
 from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused
 from evcore.ocpp.message_ids import new_id
 from evcore.ocpp.own_calls import OwnCall, OwnCalls
+from evcore.ocpp.peer_calls import PeerCalls
 from evcore.ocpp.result_ids import ResultIds
-from evcore.ocpp.rules import RULES, UNREADABLE, Rules, priority_of, reply_to_broken
+from evcore.ocpp.rules import RULES, UNREADABLE, Rules, reply_to_broken
 
 CALL, CALLRESULT, CALLERROR, CALLRESULTERROR = 2, 3, 4, 5
-
-_KEPT_ANSWER = 4096  # bytes of the last CALL and its answer together, beyond which they are not kept
 
 
 class Session:
@@ -36,23 +35,18 @@ class Session:
     """
 
     __slots__ = (
-        "_call_timeout",
         "_calls",
         "_closed",
         "_events",
         "_gate",
-        "_gave",
-        "_got",
-        "_last",
         "_new_id",
         "_now",
         "_out",
-        "_to_answer",
+        "_theirs",
         "codec",
         "names",
         "role",
         "rules",
-        "unanswered",
         "version",
     )
 
@@ -72,23 +66,25 @@ class Session:
     ) -> None:
         self.codec, self.role, self.names, self.version = codec, role, names, codec.version
         self.rules = RULES[codec.version] if rules is None else rules
-        self.unanswered = unanswered
-        self._call_timeout, self._new_id = call_timeout, new_id
+        self._new_id = new_id
         self._gate = BootGate(role, accepted=accepted, kept=gate)
         self._now = 0
         self._closed = False
         self._events: list[Event] = []
         self._out: list[bytes] = []
-        self._calls = OwnCalls(queue)
-        self._to_answer: dict[str, Called] = {}
-        self._last: tuple[str, bytes, bytes] | None = None  # the peer's last CALL: id, message, our answer to it
-        self._gave = ResultIds() if self.rules.result_errors else None
-        self._got = ResultIds() if self.rules.result_errors else None
+        refusable = self.rules.result_errors
+        self._calls = OwnCalls(codec, queue, call_timeout, new_id, ResultIds() if refusable else None)
+        self._theirs = PeerCalls(unanswered, ResultIds() if refusable else None)
 
     @property
     def registration(self) -> str | None:
         """The status that answered the last BootNotification; None before the first."""
         return self._gate.registration
+
+    @property
+    def unanswered(self) -> int:
+        """How many of the peer's CALLs may be in work."""
+        return self._theirs.limit
 
     # Own CALLs
 
@@ -114,25 +110,15 @@ class Session:
             raise LinkError("the connection is closed")
         if self.role == "csms" and not self._gate.lets_us(action):
             raise LinkError(f"{action} may not be sent to a station that is {self.registration}")
-        self._calls.check_room()
-        if id is None:
-            id = self._new_id()
-        elif id in self._calls:
-            raise ValueError(f"id: {id!r} is in use")
-        wait = self._call_timeout if timeout is None else timeout
-        data = self.codec.encode_call(id, action, payload)
-        rank = priority_of(action) if priority is None else priority
-        asking = None if self.registration == "Accepted" else payload
-        self._calls.add(OwnCall(id, action, asking, data, wait, self._now + wait, rank))
+        keep = self._gate.registration != "Accepted"
+        id = self._calls.add(action, payload, self._now, timeout=timeout, priority=priority, id=id, keep=keep)
         self._send_next()
         return id
 
     def send(self, action: str, payload: Any) -> None:
         """A SEND (2.1): goes at once, is never answered. Raises as `call`, and FrameError before 2.1."""
-        if self._closed:
-            raise LinkError("the connection is closed")
-        if not self._gate.lets_us(action):
-            raise LinkError(f"{action} may not be sent while the station is not accepted")
+        if self._closed or not self._gate.lets_us(action):
+            raise LinkError("the connection is closed" if self._closed else "the station is not accepted")
         self._out.append(self.codec.encode_send(self._new_id(), action, payload))
 
     def cancel(self, id: str) -> bool:
@@ -149,7 +135,8 @@ class Session:
         """Tell the peer that its answer to our CALL cannot be used (2.1, as in use case I08). False: there is no such
         answer, it was refused before, or the version has no word for it.
         """
-        if self._closed or self._got is None or self._got.take(id) is None:
+        results = self._calls.results
+        if self._closed or results is None or results.take(id) is None:
             return False
         self._out.append(self.codec.encode_result_error(id, code, description, dict(details or {})))
         return True
@@ -160,35 +147,42 @@ class Session:
         """Answer a CALL. What is no answer to it goes out as CALLERROR InternalError. False: nobody waits for it
         (answered before, or the connection is closed).
         """
-        if now > self._now:
-            self._now = now
-        called = self._to_answer.pop(id, None)
-        if called is None:
-            return False
+        self._now = max(self._now, now)
+        called = self._theirs.waiting.pop(id, None)
+        data = None if called is None else self.reply(called, payload)
+        if data is not None:
+            self._out.append(data)
+        return data is not None
+
+    def reply(self, called: Called, payload: Any) -> bytes | None:
+        """The message that answers a CALL which `take` just returned, to be sent at once; None when closed."""
+        id, action = called.id, called.action
+        if self._closed:
+            return None
         try:
-            data = self.codec.encode_result(id, called.action, payload)
+            data = self.codec.encode_result(id, action, payload)
         except Exception as error:  # noqa: BLE001 - whatever a handler hands over, it costs this call only
-            self._refuse(id, "InternalError", "the answer could not be made")
-            self._anomaly("invalid_answer", f"{type(error).__name__}: {error}"[:500], id, called.action, answered=True)
-            return True
-        self._out.append(data)
-        self._last = (id, called.data, data) if len(called.data) + len(data) <= _KEPT_ANSWER else None
-        if self._gave is not None:
-            self._gave.add(id, called.action)
-        if called.action == BOOT or self._gate.registration != "Accepted":
+            self._anomaly("invalid_answer", f"{type(error).__name__}: {error}"[:500], id, action, answered=True)
+            return self.codec.encode_error(id, "InternalError", "the answer could not be made")
+        self._theirs.answered(called, data)
+        if action == BOOT or self._gate.registration != "Accepted":
             self._answered_early(called, payload)
-        return True
+        return data
+
+    def defer(self, called: Called) -> None:
+        """A CALL which `take` just returned will get its `answer`, or `refuse`, later."""
+        self._theirs.waiting[called.id] = called
 
     def refuse(self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None) -> bool:
         """Answer a CALL with a CALLERROR. False as in `answer`."""
-        if self._to_answer.pop(id, None) is None:
+        if self._theirs.waiting.pop(id, None) is None:
             return False
         self._refuse(id, code, description, details)
         return True
 
     def forget(self, id: str) -> bool:
         """A CALL of the peer will not be answered from here: nobody waits for it any more. False as in `answer`."""
-        return self._to_answer.pop(id, None) is not None
+        return self._theirs.waiting.pop(id, None) is not None
 
     # Bytes and time
 
@@ -196,10 +190,12 @@ class Session:
         """One whole message as it came. Its consequences are the events of the next `poll`."""
         called = self.take(data, now)
         if called is not None:
+            self.defer(called)
             self._events.append(called)
 
     def take(self, data: bytes, now: int) -> Called | None:
-        """`receive`, but a CALL to be answered is returned instead of being an event: for who handles it at once."""
+        """`receive` for who handles a CALL at once: it is returned, instead of being an event, and goes to `reply` or
+        `defer` before anything else is received."""
         if now > self._now:
             self._now = now
         if self._closed:
@@ -208,19 +204,34 @@ class Session:
             frame = self.codec.decode(data, names=self.names, action=self._calls.awaited)
         except FrameError as error:
             self._broken(error)
+            return None
         except PayloadError as error:
             self._invalid(error)
-        else:
-            if frame.repairs:
-                self._events.append(Repaired(frame.id, frame.action, frame.repairs))
-            if frame.type == CALL:
-                return self._called(frame, data)
+            return None
+        if frame.repairs:
+            self._events.append(Repaired(frame.id, frame.action, frame.repairs))
+        if frame.type != CALL:
             self._route(frame, data)
-        return None
+            return None
+        id, action, theirs = frame.id, frame.action or "", self._theirs
+        if (id == theirs.last_id or id in theirs.waiting) and self._repeated(id, action, data):
+            return None
+        if self._gate.registration != "Accepted" and self._gated(id, action):
+            return None
+        if len(theirs.waiting) >= theirs.limit:
+            self._refuse(id, "InternalError", "too many calls at once")
+            self._anomaly("too_many_calls", f"{theirs.limit} are in work", id, action, answered=True)
+            return None
+        return Called(id, action, frame.payload, data, frame, self._now)
+
+    def has_news(self) -> bool:
+        """Would `poll` or `to_send` give anything, timeouts apart?"""
+        return bool(self._events or self._out)
 
     def poll(self, now: int) -> list[Event]:
         """Everything that happened until `now`, in order. Late or repeated calls are harmless."""
-        self._now = max(self._now, now)
+        if now > self._now:
+            self._now = now
         calls = self._calls
         if calls.in_flight is not None or calls:
             for call, error in calls.expire(self._now):
@@ -244,48 +255,32 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self._to_answer.clear()
+        self._theirs.waiting.clear()
         self._out.clear()
         for call in self._calls.drain():
             self._finish(call, Outcome.DISCONNECTED, error=LinkError("the connection ended before the answer"))
 
-    # Inside: what the peer says
-
-    def _called(self, frame: Frame, data: bytes) -> Called | None:
-        id, action = frame.id, frame.action or ""
-        known = id in self._to_answer or (self._last is not None and self._last[0] == id)
-        if known and self._repeated(id, action, data):
-            return None
-        if self._gate.registration != "Accepted" and self._gated(id, action):
-            return None
-        if len(self._to_answer) >= self.unanswered:
-            self._refuse(id, "InternalError", "too many calls at once")
-            self._anomaly("too_many_calls", f"{self.unanswered} are in work", id, action, answered=True)
-            return None
-        called = self._to_answer[id] = Called(id, action, frame.payload, data, frame, self._now)
-        return called
+    # Inside
 
     def _repeated(self, id: str, action: str, data: bytes) -> bool:
         """An id that was there before: 2.x allows it for a message that is sent again (2.0.1 Part 4, 4.1.4, errata
-        2024-09), and then one answer serves both. True: that is all there is to do.
+        2024-09), and then one answer serves both. False: it is to be handled.
         """
         if self.rules.repeated == "refuse":
-            self._refuse(id, "ProtocolError", "this message id was used before")
-            self._anomaly("repeated_id", "used before", id, action, answered=True)
-            return True
-        if id in self._to_answer:
-            self._anomaly("repeated_id", "sent again before it was answered", id, action)
-            return True
-        if self._last is not None and self._last[1] == data:
-            self._out.append(self._last[2])
-            self._anomaly("repeated_id", "sent again after it was answered", id, action, answered=True)
-            return True
-        self._anomaly("reused_id", "another message under the id of the last one", id, action)
-        return False
+            answer: bytes | None = self.codec.encode_error(id, "ProtocolError", "this message id was used before")
+        elif id in self._theirs.waiting:
+            answer = None
+        elif (answer := self._theirs.answer_again(id, action, data)) is None:
+            self._anomaly("reused_id", "another message under the id of the last one", id, action)
+            return False
+        if answer is not None:
+            self._out.append(answer)
+        self._anomaly("repeated_id", "an id that was there before", id, action, answered=answer is not None)
+        return True
 
     def _gated(self, id: str, action: str) -> bool:
         """The boot gate, see `BOOT_GATE`. False: it may pass."""
-        if self._gate.lets_peer(action) or (self.role == "csms" and not self.rules.boot_gate):
+        if self._gate.lets_peer(action):
             self._gate.peer_sent(action)
             return False
         if self.registration == "Pending" and action in REMOTE:  # B02.FR.05; 1.6, 4.2: "not allowed"
@@ -306,13 +301,16 @@ class Session:
         id, action = frame.id, frame.action or ""
         if frame.type == CALLRESULT:
             self._answered(id, Outcome.ANSWERED, payload=frame.payload)
-        elif frame.type in (CALLERROR, CALLRESULTERROR):
-            error = CallError(frame.error_code or "", frame.error_description or "", frame.error_details)
-            if frame.type == CALLERROR:
-                self._answered(id, Outcome.REFUSED, error=error)
+        elif frame.type == CALLERROR:
+            self._answered(id, Outcome.REFUSED, error=_error_of(frame))
+        elif frame.type == CALLRESULTERROR:  # our answer did not please; it stands all the same (2.1 Part 4, 4.2.3)
+            results = self._theirs.results
+            refused = None if results is None else results.take(id)
+            if refused is None:
+                self._unasked(id, _error_of(frame))
             else:
-                self._result_refused(id, error)
-        elif self.role == "station" or not self.rules.boot_gate or self._gate.lets_peer(action):
+                self._events.append(ResultRefused(id, refused, _error_of(frame)))
+        elif self.role == "station" or self._gate.lets_peer(action):
             self._events.append(Notified(id, action, frame.payload, len(data), self._now))
         else:  # B03.FR.02: no message at all; a SEND is never answered (2.1 Part 4, 4.2.4)
             self._anomaly("not_accepted", f"{action} before BootNotification is accepted", id, action)
@@ -327,8 +325,8 @@ class Session:
                 self._gate.booted(payload)
             elif self.role == "csms" and call.request is not None:
                 self._gate.answered(call.action, call.request, payload)
-            if self._got is not None:
-                self._got.add(id, call.action)
+            if self._calls.results is not None:
+                self._calls.results.add(id, call.action)
         if call.over:
             self._anomaly("late_answer", "the call was cancelled", id, call.action)
         else:
@@ -337,33 +335,21 @@ class Session:
 
     def _unasked(self, id: str, error: EvcoreError | None) -> None:
         """An answer to no CALL in flight, which goes on waiting."""
-        if id == UNREADABLE and error is not None:
-            self._anomaly("peer_could_not_read", str(error)[:500], id)
-        elif self._calls.was_given_up(id):
-            self._anomaly("late_answer", "the call was given up", id)
-        else:
-            self._anomaly("unknown_answer", "nobody waits for it", id)
-
-    def _result_refused(self, id: str, error: CallError) -> None:
-        """CALLRESULTERROR: our answer did not please; it stands all the same (2.1 Part 4, 4.2.3)."""
-        action = None if self._gave is None else self._gave.take(id)
-        if action is None:
-            self._anomaly("unknown_answer", f"no such answer was given: {error}"[:500], id)
-        else:
-            self._events.append(ResultRefused(id, action, error))
+        late = "late_answer" if self._calls.was_given_up(id) else "unknown_answer"
+        reason = "peer_could_not_read" if id == UNREADABLE and error is not None else late
+        self._anomaly(reason, str(error or "nobody waits for it")[:500], id)
 
     def _broken(self, error: FrameError) -> None:
         """Not a frame. CALLRESULT and the rest are never answered with CALLERROR, not even in pieces."""
         detail, answered = str(error), False
         if error.reason == "unsolicited":
-            self._unasked(error.id or "", None)
-            return
+            return self._unasked(error.id or "", None)
         if error.type in (CALLRESULT, CALLERROR) and error.id in self._calls.awaited:
             answered = error.type == CALLRESULT and self._refuse_invalid(error.id, "RpcFrameworkError", detail)
             self._answered(error.id, Outcome.INVALID, error=error)
-        elif error.type in (None, CALL) and not self._is_silent:
+        elif (error.type in (None, CALL) or error.reason == "type") and not self._is_silent:
             id, code = reply_to_broken(error, self.version, self.rules)
-            if code is not None:
+            if code is not None and id not in self._theirs.waiting:  # see _invalid
                 answered = True
                 self._refuse(id, code, detail)
         self._anomaly(f"frame_{error.reason}", detail, error.id, answered=answered)
@@ -374,7 +360,7 @@ class Session:
         if error.type == CALL:
             if self._gate.registration != "Accepted" and self._gated(id, action):
                 return
-            if id not in self._to_answer:  # else the answer to that one would be taken for this one's
+            if id not in self._theirs.waiting:  # else the answer to that one would be taken for this one's
                 self._refuse(id, error.code, str(error))
                 answered = True
         elif error.type == CALLRESULT:
@@ -397,14 +383,13 @@ class Session:
         self._send_next()
 
     def _refuse(self, id: str, code: str, description: str, details: Mapping[str, Any] | None = None) -> None:
-        self._out.append(self.codec.encode_error(id, code, description, dict(details or {})))
+        known = dict(details) if isinstance(details, Mapping) else {}
+        self._out.append(self.codec.encode_error(id, str(code), str(description), known))
 
     def _anomaly(
         self, reason: str, detail: str, id: str | None = None, action: str | None = None, *, answered: bool = False
     ) -> None:
         self._events.append(Anomaly(reason, detail, id, action, answered))
-
-    # Inside: own CALLs
 
     def _send_next(self) -> None:
         """One CALL at a time (1.6, 4.1.1: SHOULD; 2.x: SHALL), the first that the boot gate lets pass."""
@@ -418,3 +403,7 @@ class Session:
         if not call.over:  # else it was cancelled in flight, and that was its end
             call.over = True
             self._events.append(Finished(call.id, call.action, outcome, payload, error))
+
+
+def _error_of(frame: Frame) -> CallError:
+    return CallError(frame.error_code or "", frame.error_description or "", frame.error_details)

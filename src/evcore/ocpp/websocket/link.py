@@ -30,6 +30,7 @@ class Link:
     __slots__ = (
         "_handle",
         "_handler_timeout_s",
+        "_loop",
         "_running",
         "_timer",
         "_timer_at",
@@ -52,6 +53,7 @@ class Link:
         self.traffic = Traffic() if traffic is None else traffic
         self.connection: Connection | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop
         self._running = 0  # handlers that suspended
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -132,16 +134,19 @@ class Link:
     # Receiver
 
     def opened(self, connection: Connection) -> None:
-        self.connection = connection
+        self.connection, self._loop = connection, asyncio.get_running_loop()
         self.on_opened()
         self._pump(time.monotonic_ns())
 
     def received(self, data: bytes) -> None:
         self.traffic.received += 1
         now = time.monotonic_ns()
-        called = self.session.take(data, now)
+        session = self.session
+        called = session.take(data, now)
         if called is not None:
-            self._called(called, now)
+            self._called(called)
+            if not session.has_news():
+                return
         self._pump(now)
 
     def closed(self, code: int, reason: str) -> None:
@@ -159,7 +164,7 @@ class Link:
         session = self.session
         for event in session.poll(now):
             try:
-                self._dispatch(event, now)
+                self._dispatch(event)
             except Exception:  # noqa: BLE001 - a hook's fault must not cost the events behind it
                 log.exception("a hook for %s failed", type(event).__name__)
         if self.connection is not None:
@@ -170,10 +175,10 @@ class Link:
         if deadline is not None and (self._timer is None or deadline < self._timer_at):
             self._arm(deadline, now)
 
-    def _dispatch(self, event: Event, now: int) -> None:
+    def _dispatch(self, event: Event) -> None:
         match event:
-            case Called():
-                self._called(event, now)
+            case Called():  # what `take` returns is no event
+                self._called(event)
             case Finished():
                 self._finished(event)
             case Anomaly():
@@ -189,34 +194,37 @@ class Link:
             case _:
                 assert_never(event)
 
-    def _called(self, called: Called, now: int) -> None:
+    def _called(self, called: Called) -> None:
         try:
             result = self._handle(called)
             if type(result) is not dict:
-                if type(result) is not CoroutineType:
-                    if not isinstance(result, Awaitable):
-                        self.session.answer(called.id, result, now)
-                        return
-                    result = _await(result)
-                result, task = first_step(result)
+                if type(result) is CoroutineType:
+                    result, task = first_step(result, self._loop)
+                elif isinstance(result, Awaitable):
+                    result, task = first_step(_await(result), self._loop)
+                else:
+                    task = None
                 if task is not None:
                     self._go_on(called, task)
                     return
-        except asyncio.CancelledError as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler's fault costs this call only
+            self.session.defer(called)
             self._refuse(called, error)
-        except Exception as error:  # noqa: BLE001 - a handler's fault costs this call only
-            self._refuse(called, error)
-        else:
-            self.session.answer(called.id, result, now)
+            return
+        data = self.session.reply(called, result)
+        if data is not None and self.connection is not None:
+            self.traffic.sent += 1
+            self.connection.send(data)
 
     def _go_on(self, called: Called, task: asyncio.Task[Any]) -> None:
         """The handler suspended: its answer comes when its task is done."""
+        self.session.defer(called)
         timer: asyncio.TimerHandle | None = None
         if self._running >= self.session.unanswered:  # only of handlers that do not end when they are cancelled
             task.cancel()
             self.session.refuse(called.id, "InternalError", "too many calls at once")
         elif self._handler_timeout_s is not None:
-            timer = asyncio.get_running_loop().call_later(self._handler_timeout_s, self._overdue, called, task)
+            timer = self._loop.call_later(self._handler_timeout_s, self._overdue, called, task)
         self._running += 1
         self._keep(task)
 
