@@ -34,12 +34,12 @@ class OwnCalls:
     """awaited: id -> action of the CALL in flight, as `Codec.decode` wants it. limit: how many may wait. timeout: of a
     CALL that names none. results: ids of the answers, where the version lets us refuse them."""
 
-    __slots__ = ("_codec", "_given_up", "_limit", "_new_id", "_queue", "_timeout", "awaited", "in_flight", "results")
+    __slots__ = ("_codec", "_given_up", "_limit", "_queue", "_timeout", "awaited", "in_flight", "new_id", "results")
 
     def __init__(
         self, codec: Codec, limit: int, timeout: int, new_id: Callable[[], str], results: ResultIds | None
     ) -> None:
-        self._codec, self._limit, self._timeout, self._new_id = codec, limit, timeout, new_id
+        self._codec, self._limit, self._timeout, self.new_id = codec, limit, timeout, new_id
         self._queue: list[OwnCall] = []  # short, and an empty deque has half a kilobyte
         self._given_up: list[str] = []  # ids whose answers would be late, not unknown
         self.results = results
@@ -66,7 +66,7 @@ class OwnCalls:
         if len(self._queue) >= self._limit:
             raise LinkError(f"{self._limit} calls are waiting already")
         if id is None:
-            id = self._new_id()
+            id = self.new_id()
         elif id in self.awaited or any(call.id == id for call in self._queue):
             raise ValueError(f"id: {id!r} is in use")
         wait = self._timeout if timeout is None else timeout

@@ -12,12 +12,12 @@ _ANSWERED_ANEW = ("Heartbeat", BOOT)
 
 
 class PeerCalls:
-    """limit: how many may be in work. results: ids of our answers, where the version lets the peer refuse them."""
+    """waiting: those in work, by id. results: ids of our answers, where the version lets the peer refuse them."""
 
-    __slots__ = ("_last_answer", "_last_data", "last_id", "limit", "results", "waiting")
+    __slots__ = ("_last_answer", "_last_data", "last_id", "results", "waiting")
 
-    def __init__(self, limit: int, results: ResultIds | None) -> None:
-        self.limit, self.results = limit, results
+    def __init__(self, results: ResultIds | None) -> None:
+        self.results = results
         self.waiting: dict[str, Called] = {}
         self.last_id, self._last_data, self._last_answer = "", b"", b""
 

@@ -39,7 +39,6 @@ class Session:
         "_closed",
         "_events",
         "_gate",
-        "_new_id",
         "_now",
         "_out",
         "_theirs",
@@ -47,6 +46,7 @@ class Session:
         "names",
         "role",
         "rules",
+        "unanswered",
         "version",
     )
 
@@ -66,25 +66,19 @@ class Session:
     ) -> None:
         self.codec, self.role, self.names, self.version = codec, role, names, codec.version
         self.rules = RULES[codec.version] if rules is None else rules
-        self._new_id = new_id
+        self.unanswered = unanswered
         self._gate = BootGate(role, accepted=accepted, kept=gate)
         self._now = 0
         self._closed = False
         self._events: list[Event] = []
         self._out: list[bytes] = []
-        refusable = self.rules.result_errors
-        self._calls = OwnCalls(codec, queue, call_timeout, new_id, ResultIds() if refusable else None)
-        self._theirs = PeerCalls(unanswered, ResultIds() if refusable else None)
+        self._calls = OwnCalls(codec, queue, call_timeout, new_id, ResultIds() if self.rules.result_errors else None)
+        self._theirs = PeerCalls(ResultIds() if self.rules.result_errors else None)
 
     @property
     def registration(self) -> str | None:
         """The status that answered the last BootNotification; None before the first."""
         return self._gate.registration
-
-    @property
-    def unanswered(self) -> int:
-        """How many of the peer's CALLs may be in work."""
-        return self._theirs.limit
 
     # Own CALLs
 
@@ -119,7 +113,7 @@ class Session:
         """A SEND (2.1): goes at once, is never answered. Raises as `call`, and FrameError before 2.1."""
         if self._closed or not self._gate.lets_us(action):
             raise LinkError("the connection is closed" if self._closed else "the station is not accepted")
-        self._out.append(self.codec.encode_send(self._new_id(), action, payload))
+        self._out.append(self.codec.encode_send(self._calls.new_id(), action, payload))
 
     def cancel(self, id: str) -> bool:
         """Give up an own CALL. Already sent: the peer still owes its answer before the next one goes."""
@@ -165,8 +159,12 @@ class Session:
             self._anomaly("invalid_answer", f"{type(error).__name__}: {error}"[:500], id, action, answered=True)
             return self.codec.encode_error(id, "InternalError", "the answer could not be made")
         self._theirs.answered(called, data)
-        if action == BOOT or self._gate.registration != "Accepted":
-            self._answered_early(called, payload)
+        if action == BOOT or self._gate.registration != "Accepted":  # it may change what may be sent
+            if self.role == "station":
+                self._gate.answered(action, called.payload, payload)
+            elif action == BOOT:
+                self._gate.booted(payload)
+            self._send_next()
         return data
 
     def defer(self, called: Called) -> None:
@@ -218,9 +216,9 @@ class Session:
             return None
         if self._gate.registration != "Accepted" and self._gated(id, action):
             return None
-        if len(theirs.waiting) >= theirs.limit:
+        if len(theirs.waiting) >= self.unanswered:
             self._refuse(id, "InternalError", "too many calls at once")
-            self._anomaly("too_many_calls", f"{theirs.limit} are in work", id, action, answered=True)
+            self._anomaly("too_many_calls", f"{self.unanswered} are in work", id, action, answered=True)
             return None
         return Called(id, action, frame.payload, data, frame, self._now)
 
@@ -373,14 +371,6 @@ class Session:
         if self.rules.result_errors:
             self._out.append(self.codec.encode_result_error(id, code, detail))
         return self.rules.result_errors
-
-    def _answered_early(self, called: Called, payload: Any) -> None:
-        """An answer of ours that may change what the station may send."""
-        if self.role == "station":
-            self._gate.answered(called.action, called.payload, payload)
-        elif called.action == BOOT:
-            self._gate.booted(payload)
-        self._send_next()
 
     def _refuse(self, id: str, code: str, description: str, details: Mapping[str, Any] | None = None) -> None:
         known = dict(details) if isinstance(details, Mapping) else {}
