@@ -17,6 +17,7 @@ from evcore.gateway.config import Config, load, parse
 SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "site.toml"
 STATION = '[[ocpp]]\nhost = "{host}"\n[[ocpp.stations]]\nid = "CP-1"\n'
 METER = '[[modbus]]\nname = "{name}"\nurl = "{url}"\nprofile = "sdm630"\n'
+LENIENT = '[[ocpp]]\n[ocpp.policy]\nmode = "lenient"\n'
 
 WRONG = [
     # text, key, part of expected, part of got
@@ -38,6 +39,21 @@ WRONG = [
     ('[[ocpp]]\nhost = "0.0.0.0"', "ocpp[0].stations", "may connect", "none"),
     (STATION.format(host="0.0.0.0"), "ocpp[0].stations[0].password", "allow_unauthenticated", "none"),
     ('[[ocpp]]\n[[ocpp.stations]]\nid = "a:b"', "ocpp[0].stations[0].id", "matching", "a:b"),
+    ('[[ocpp]]\n[ocpp.policy]\nmode = "loose"', "ocpp[0].policy.mode", "one of lenient, off, strict", "'loose'"),
+    (LENIENT + 'repairs = ["cuts"]', "ocpp[0].policy.repairs", "perhaps cut", "'cuts'"),
+    (LENIENT + 'without = ["nothing_like_it"]', "ocpp[0].policy.without", "one of empty_value", "'nothing_like_it'"),
+    (LENIENT + 'repairs = ["cut"]\nwithout = ["cut"]', "ocpp[0].policy.without", "nothing beside repairs", "cut"),
+    ('[[ocpp]]\n[ocpp.policy]\nrepairs = ["cut"]', "ocpp[0].policy", 'mode = "lenient"', 'mode = "strict"'),
+    (
+        LENIENT + 'actions = { MeterValues = "loose" }',
+        "ocpp[0].policy.actions.MeterValues",
+        "strict, lenient",
+        "'loose'",
+    ),
+    (LENIENT + 'actions = { MeterValues = ["x"] }', "ocpp[0].policy.actions.MeterValues", "one of empty_value", "'x'"),
+    (LENIENT + 'out_actions = { "a b" = "off" }', "ocpp[0].policy.out_actions.a b", "an action", "'a b'"),
+    ('[[ocpp]]\n[[ocpp.policies]]\nmode = "off"', "ocpp[0].policies[0]", "stations, vendor or model", "none of them"),
+    ("[[ocpp]]\n[[ocpp.policies]]\nvendors = 1", "ocpp[0].policies[0].vendors", "perhaps vendor", "unknown key"),
     ("[[modbus]]\n", "modbus[0].name", "a value", "nothing"),
     (METER.format(name="m", url="http://h"), "modbus[0].url", "tcp://... or rtu://", "http://h"),
     (METER.format(name="m", url="tcp://h:x"), "modbus[0].url", "tcp://", "Port"),
@@ -124,13 +140,18 @@ def test_the_sample_is_right_and_shows_every_key(tmp_path: Path) -> None:
 def test_the_tables_that_the_sample_leaves_out_are_right_too(tmp_path: Path) -> None:
     """What somebody gets who removes the "# " before them."""
     text = SAMPLE.read_text()
-    for first, last in (("# [[payments]]", "[limits]"), ("# [[mqtt.sources]]", "[http]")):
+    for first, last in (
+        ("# [[ocpp.policies]]", "[[ocpp.stations]]"),
+        ("# [[payments]]", "[limits]"),
+        ("# [[mqtt.sources]]", "[http]"),
+    ):
         start, end = text.index(first), text.index(last)
         text = text[:start] + re.sub("^# ", "", text[start:end], flags=re.M) + text[end:]
     environ = {"ACME_KEY": "secret-1", "ACME_WEBHOOK_SECRET": "secret-2"}
     config = parse(text, file="site.toml", base=tmp_path, environ=environ)
     assert config.payments[0].webhook_secrets[0].reveal() == "secret-2"
     assert config.mqtt[0].sources[0].pointer == "/total_act_power"
+    assert config.ocpp[0].policies[0].vendor == "Schneider*"
 
 
 def test_a_price_keeps_its_decimals_exactly(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=48)]
 StationId = Annotated[str, Meta(pattern=r"^[^:\x00-\x1f]+$", max_length=48)]
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Mode = Literal["strict", "lenient", "off"]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -97,6 +98,27 @@ class RulesTable(Table, frozen=True, kw_only=True):
     web_payment_s: Annotated[int, Meta(ge=0, le=3600)] = 300
 
 
+class PolicyTable(Table, frozen=True, kw_only=True):
+    """[ocpp.policy]: how strictly messages are judged (docs/ocpp-lenient.md). repairs: of the lenient mode, all of them
+    or `without` some. actions: by action a mode, or the repairs that are allowed. out, out_actions: what is sent."""
+
+    mode: Mode = "strict"
+    repairs: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
+    actions: dict[str, str | tuple[str, ...]] = {}
+    out: Mode = "strict"
+    out_actions: dict[str, str | tuple[str, ...]] = {}
+
+
+class StationPolicyTable(PolicyTable, frozen=True, kw_only=True):
+    """[[ocpp.policies]]: instead of [ocpp.policy], for the stations that all the patterns given fit (* ? [abc]); the
+    first that fits counts. vendor, model: as BootNotification tells them, in any case."""
+
+    stations: tuple[Text, ...] = ()
+    vendor: Text | None = None
+    model: Text | None = None
+
+
 class OcppTable(Table, frozen=True, kw_only=True):
     """[[ocpp]]: a port that charging stations connect to. Only the stations named may, unless allow_unauthenticated, or
     unknown says otherwise, or none is named and client_ca makes each prove its name.
@@ -122,6 +144,8 @@ class OcppTable(Table, frozen=True, kw_only=True):
     no_common_subprotocol: Literal["close", "refuse"] = "close"
     max_message: Annotated[int, Meta(ge=4096, le=16_777_216)] = 65_536
     max_failures: Annotated[int, Meta(ge=0)] = 20
+    policy: PolicyTable = PolicyTable()
+    policies: tuple[StationPolicyTable, ...] = ()
     heartbeat_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     call_timeout_s: Seconds = 30.0
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from evcore.gateway.policies import policy_problems
+
 if TYPE_CHECKING:
     from evcore.gateway.config import Config, OcppTable, ServerTls
 
@@ -97,6 +99,9 @@ def _port_problems(config: Config) -> Iterable[Problem]:
 
 def _ocpp_problems(key: str, listener: OcppTable) -> Iterable[Problem]:
     yield from _server_tls_problems(f"{key}.tls", listener.tls)
+    yield from policy_problems(f"{key}.policy", listener.policy)
+    for m, policy in enumerate(listener.policies):
+        yield from policy_problems(f"{key}.policies[{m}]", policy)
     yield from _profile_problems(key, listener)
     spoken = {f"ocpp{version}" for version in listener.versions}
     if listener.default_subprotocol and listener.default_subprotocol not in spoken:

@@ -19,6 +19,7 @@ from evcore.gateway.config import (
     Table,
 )
 from evcore.gateway.part import Part, Phase
+from evcore.gateway.policies import policy_for
 from evcore.gateway.tariff import Tariff
 from evcore.gateway.tls import client_context, server_certificates, server_context
 from evcore.ports import Ledger, Outbox, Site
@@ -120,6 +121,7 @@ def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Co
             heartbeat_s=table.heartbeat_s,
             call_timeout_s=table.call_timeout_s,
             rules=StationRules(**rules),
+            policy=policy_for(table),
         )
 
     async def drain(seconds: float) -> None:

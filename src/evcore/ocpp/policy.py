@@ -84,6 +84,13 @@ class Policy:
         default = self.inbound if direction == "in" else self.outbound
         return default if action is None else self._by_action.get((direction, action), default)
 
+    def but(self, action: str, rule: Rule) -> Policy:
+        """The same policy, with another rule for an action that comes in."""
+        actions = {action: other for (direction, action), other in self._by_action.items() if direction == "in"}
+        out = {action: other for (direction, action), other in self._by_action.items() if direction == "out"}
+        mode, repairs = self.inbound.mode, self.inbound.repairs if self.inbound.mode == "lenient" else None
+        return Policy(mode, repairs, actions={**actions, action: rule}, out=self.outbound, out_actions=out)
+
     def all_repairs(self, direction: Direction) -> frozenset[str]:
         """The repairs that some action of a direction allows: for a message whose action could not be read yet."""
         default = self.inbound if direction == "in" else self.outbound
