@@ -17,7 +17,7 @@ NAMES = {
     "evcore.meters": "CanSource ModbusMeter",
     "evcore.backends": "GenericProvider HttpBackend MqttBackend MqttSource",
     "evcore.gateway": "Config Gateway load parse",
-    "evcore.sim": "Battery EmbeddedBroker GbtSession SimMeter SimPsp SimStation VirtualClock",
+    "evcore.sim": "Battery EmbeddedBroker Fleet FleetPlan GbtSession SimMeter SimPsp SimStation VirtualClock",
 }
 
 

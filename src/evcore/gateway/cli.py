@@ -19,7 +19,7 @@ from rich.text import Text
 
 from evcore import __version__
 from evcore.errors import ConfigError, EvcoreError
-from evcore.gateway import cli_ocpp
+from evcore.gateway import cli_ocpp, cli_sim
 
 if TYPE_CHECKING:
     from evcore.gateway.config import Config
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_ocpp.app)
+app.add_typer(cli_sim.app)
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The site's TOML file; examples/site.toml explains it.")

@@ -9,6 +9,7 @@ from evcore.lazy import exports
 if TYPE_CHECKING:
     from evcore.sim.broker import EmbeddedBroker
     from evcore.sim.clock import VirtualClock
+    from evcore.sim.fleet import Fleet, FleetPlan
     from evcore.sim.gbt_battery import Battery
     from evcore.sim.gbt_session import GbtSession
     from evcore.sim.meter import SimMeter
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Battery",
     "EmbeddedBroker",
+    "Fleet",
+    "FleetPlan",
     "GbtSession",
     "SimMeter",
     "SimPsp",
@@ -30,6 +33,8 @@ __getattr__ = exports(
     {
         "Battery": "evcore.sim.gbt_battery",
         "EmbeddedBroker": "evcore.sim.broker",
+        "Fleet": "evcore.sim.fleet",
+        "FleetPlan": "evcore.sim.fleet",
         "GbtSession": "evcore.sim.gbt_session",
         "SimMeter": "evcore.sim.meter",
         "SimPsp": "evcore.sim.psp",

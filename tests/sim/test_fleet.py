@@ -1,0 +1,222 @@
+"""A fleet against OcppServer, against the peer's CSMS, and against one that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+import websockets
+from hypothesis import given
+from hypothesis import strategies as st
+from ocpp import v16, v201
+from ocpp.routing import on
+from scripted_csms import NOW, Csms, until
+from typer.testing import CliRunner
+
+from evcore.chargers import OcppServer
+from evcore.errors import ConfigError
+from evcore.gateway.cli import app
+from evcore.local import LocalHub, LocalLedger
+from evcore.model import Session
+from evcore.sim import Fleet, FleetPlan
+from evcore.sim.fleet_report import Histogram
+from evcore.sim.fleet_words import BROKEN
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[tuple[OcppServer, LocalHub]]:
+    server, hub = OcppServer(port=0, ledger=LocalLedger(), **options), LocalHub()
+    task = asyncio.create_task(server.run(hub))
+    try:
+        await asyncio.wait_for(server.started.wait(), 8)
+        yield server, hub
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def sessions(hub: LocalHub) -> list[Session]:
+    return [item for item in hub.snapshot("session/") if isinstance(item, Session)]
+
+
+@pytest.mark.parametrize("versions", [("1.6",), ("2.0.1",), ("2.1",), ("1.6", "2.0.1", "2.1")], ids="-".join)
+async def test_20_stations_charge_at_our_server_and_every_call_is_answered(versions: tuple[str, ...]) -> None:
+    async with serving() as (server, hub):
+        report = await Fleet(FleetPlan(server.url, 20, versions, meters=2)).run(1.0)
+        assert report.ok, report.as_dict()
+        assert (report.lost, report.cut, report.opening.count) == (0, 0, 20)
+        assert report.calls == report.results
+        assert sum(report.calls.values()) == report.latency.count
+        stopped = {"1.6": "StopTransaction", "2.0.1": "TransactionEvent", "2.1": "TransactionEvent"}
+        assert all(report.results[stopped[version]] for version in versions)
+        ended = [session for session in sessions(hub) if session.state == "ended"]
+        assert ended
+        assert all(session.energy_wh == 22 for session in ended)
+        assert not [name for name, _ in hub.counters() if name == "evcore_ocpp_errors_total"]
+
+
+async def test_a_rate_is_kept_and_a_password_sent() -> None:
+    passwords = {f"FLEET-{n}": f"password-of-FLEET-{n}" for n in range(10)}
+    async with serving(passwords=passwords) as (server, _):
+        plan = FleetPlan(server.url, 10, rate=100, password="password-of-{id}")
+        report = await Fleet(plan).run(2.0)
+        assert report.ok, report.as_dict()
+        assert 100 <= sum(report.calls.values()) <= 230
+        wrong = await Fleet(FleetPlan(server.url, 1, password="password-of-another")).run(0.3)
+        assert not wrong.ok
+        assert set(wrong.failures) == {"HTTP 401"}
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+async def test_broken_frames_and_cut_connections_cost_no_good_call(version: str) -> None:
+    async with serving() as (server, hub):
+        fleet = Fleet(FleetPlan(server.url, 20, (version,), faults=0.2, meters=5))
+        report = await fleet.run(0.8)
+        assert report.ok, report.as_dict()
+        assert report.drops
+        assert report.broken > 10
+        assert report.broken_refused
+        assert report.opening.count > 20
+        assert [name for name, _ in hub.counters() if name == "evcore_ocpp_errors_total"]
+
+
+def test_only_the_broken_frames_are_broken() -> None:
+    for frame in BROKEN[:5]:
+        assert orjson.loads(frame % b"id")[1] == "id"
+    with pytest.raises(ValueError):
+        orjson.loads(BROKEN[5] % b"id")
+
+
+class Peer16(v16.ChargePoint):
+    @on("BootNotification")
+    def boot(self, **_: Any) -> Any:
+        return v16.call_result.BootNotification(NOW, 300, "Accepted")
+
+    @on("StatusNotification")
+    def status(self, **_: Any) -> Any:
+        return v16.call_result.StatusNotification()
+
+    @on("Authorize")
+    def authorize(self, **_: Any) -> Any:
+        return v16.call_result.Authorize({"status": "Accepted"})
+
+    @on("StartTransaction")
+    def start_transaction(self, **_: Any) -> Any:
+        return v16.call_result.StartTransaction(7, {"status": "Accepted"})
+
+    @on("MeterValues")
+    def meter_values(self, transaction_id: int, **_: Any) -> Any:
+        assert transaction_id == 7
+        return v16.call_result.MeterValues()
+
+    @on("StopTransaction")
+    def stop_transaction(self, transaction_id: int, **_: Any) -> Any:
+        assert transaction_id == 7
+        return v16.call_result.StopTransaction()
+
+
+class Peer201(v201.ChargePoint):
+    @on("BootNotification")
+    def boot(self, **_: Any) -> Any:
+        return v201.call_result.BootNotification(NOW, 300, "Accepted")
+
+    @on("StatusNotification")
+    def status(self, **_: Any) -> Any:
+        return v201.call_result.StatusNotification()
+
+    @on("Authorize")
+    def authorize(self, **_: Any) -> Any:
+        return v201.call_result.Authorize({"status": "Accepted"})
+
+    @on("TransactionEvent")
+    def transaction_event(self, **_: Any) -> Any:
+        return v201.call_result.TransactionEvent()
+
+
+@pytest.mark.parametrize(("version", "peer"), [("1.6", Peer16), ("2.0.1", Peer201)])
+async def test_the_csms_of_mobilityhouse_finds_every_message_of_20_stations_valid(version: str, peer: Any) -> None:
+    async def serve(socket: websockets.ServerConnection) -> None:
+        await peer("CP", socket).start()
+
+    async with websockets.serve(serve, "127.0.0.1", 0, subprotocols=[f"ocpp{version}"]) as server:  # type: ignore[list-item]
+        port = next(iter(server.sockets)).getsockname()[1]
+        report = await Fleet(FleetPlan(f"ws://127.0.0.1:{port}", 20, (version,), meters=2)).run(1.0)
+        assert report.ok, report.as_dict()
+        assert report.results["StopTransaction" if version == "1.6" else "TransactionEvent"] >= 20
+
+
+async def test_a_station_that_is_not_accepted_waits_and_one_that_is_forgotten_boots() -> None:
+    boots = iter(["Pending", "Accepted", "Accepted"])
+    async with Csms("ocpp1.6") as csms:
+        csms.rules["BootNotification"] = lambda _: {"currentTime": NOW, "interval": 1, "status": next(boots)}
+        fleet = Fleet(FleetPlan(csms.url, 1, rate=50))
+        running = asyncio.create_task(fleet.run(5))
+        await until(lambda: len(csms.of("BootNotification")) == 2)
+        await until(lambda: csms.of("MeterValues"))
+        csms.rules["MeterValues"] = lambda _: {"code": "SecurityError"}
+        await until(lambda: len(csms.of("BootNotification")) == 3)
+        csms.rules.clear()
+        assert (await csms.ask("TriggerMessage", {"requestedMessage": "BootNotification"}))[0] == {"status": "Accepted"}
+        await until(lambda: len(csms.of("BootNotification")) >= 4)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_server_that_hangs_up_or_says_nonsense_is_told_of_and_connected_to_again() -> None:
+    async with Csms("ocpp1.6") as csms:
+        fleet = Fleet(FleetPlan(csms.url, 2, rate=20))
+        running = asyncio.create_task(fleet.run(2))
+        await until(lambda: len(csms.of("MeterValues")) > 2)
+        await csms.sockets[0].send("nonsense")
+        await csms.sockets[0].close(1012)
+        await until(lambda: len(csms.sockets) == 3)
+        report = await running
+        assert not report.ok
+        assert (report.lost, report.nonsense) == (1, 1)
+        assert sum(report.closings.values()) == 1
+
+
+def test_the_fleet_shares_no_codec_with_the_server() -> None:
+    code = "import sys, evcore.sim.fleet; print([m for m in sys.modules if m.startswith('evcore.core')"
+    code += " or m.endswith(('.codec', '.session', '.schemas'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"url": "http://x"}, {"stations": 0}, {"versions": ("1.5",)}, {"rate": -1}, {"faults": 1}, {"meters": -1}],
+)
+def test_a_plan_that_cannot_be_is_a_config_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        FleetPlan(**{"url": "ws://127.0.0.1:1", **wrong})
+
+
+@given(st.lists(st.integers(1, 10**11), min_size=1, max_size=200), st.sampled_from([0.5, 0.99, 1.0]))
+def test_a_percentile_is_right_to_4_percent(durations: list[int], share: float) -> None:
+    histogram = Histogram()
+    for ns in durations:
+        histogram.add(ns)
+    exact = sorted(durations)[max(-(-len(durations) * int(share * 100) // 100) - 1, 0)]
+    assert exact <= histogram.percentile(share) <= exact * 1.04 + 1
+
+
+async def test_the_command_prints_one_json_object_and_its_exit_code_tells() -> None:
+    async with serving() as (server, _):
+        arguments = ["sim", "fleet", server.url, "--stations", "3", "--version", "mixed", "--for", "0.5", "--json"]
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        told = json.loads(done.stdout)
+        assert done.exit_code == 0
+        assert (told["ok"], told["connections"], told["refused"]) == (True, 3, 0)
+        assert set(told["latency_ms"]) == {"p50", "p99", "max"}
+        lines = await asyncio.to_thread(CliRunner().invoke, app, [*arguments[:-1], "--prefix", "A"])
+        assert "latency p50" in lines.stdout
+    nobody = await asyncio.to_thread(CliRunner().invoke, app, ["sim", "fleet", "ws://127.0.0.1:1", "--for", "0.2"])
+    assert nobody.exit_code == 1
+    assert "not connected: {'ConnectionRefusedError'" in nobody.stdout
