@@ -36,7 +36,8 @@ void ev_schema_close(ev_schema *schema) {
 
 uint32_t ev_schema_text(ev_schema *schema, const uint8_t *name, size_t len) {
     if (len > EV_NAME_MAX) return EV_SCHEMA_NONE;
-    if (!grow((void **)&schema->text, &schema->text_room, schema->text_len, len + 3, 1)) return EV_SCHEMA_NONE;
+    if (!grow((void **)&schema->text, &schema->text_room, schema->text_len, len + 3 + EV_NAME_SLACK, 1))
+        return EV_SCHEMA_NONE;
     uint8_t *text = schema->text + schema->text_len;
     const uint32_t place = schema->text_len + 1;
     *text++ = '"';

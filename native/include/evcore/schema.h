@@ -38,6 +38,7 @@ enum {
     EV_MEMBERS_MAX = 64, /* of one object: they are a mask of 64 bits */
     EV_WORDS_MAX = 250,  /* of one enumeration */
     EV_NAME_MAX = 255,   /* bytes of a name */
+    EV_NAME_SLACK = 32,  /* bytes that may be read from a name on, whatever its length: so it can be copied at once */
 };
 
 #define EV_SCHEMA_NONE UINT32_MAX
