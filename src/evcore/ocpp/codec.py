@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-import orjson
-
-from evcore.core.ocpp import Decoder, Frame
+from evcore.core.ocpp import Frame
+from evcore.core.ocpp_encode import Encoder
 from evcore.errors import MessageError, PayloadError
 
-from .names import to_wire
 from .policy import Mode, Policy, policy_of
-from .schemas import Kind, schemas_of
+from .schemas import schemas_of
 from .violations import explain, spell, unknown_action
 
 __all__ = ["Codec", "Frame", "Limits"]
 
-CALL, CALLRESULT, CALLERROR, CALLRESULTERROR, SEND = 2, 3, 4, 5, 6
+CALLERROR, CALLRESULTERROR = 4, 5
 
 _TYPES = {"1.6": 0b11100, "2.0.1": 0b11100, "2.1": 0b1111100}
-_KINDS: dict[int, Kind] = {CALL: "request", CALLRESULT: "response", SEND: "send"}
 _DESCRIPTION_MAX = 255  # OCPP 2.0.1 Part 4, 4.2.3: errorDescription string[255]
 
 
@@ -45,7 +40,7 @@ class Limits:
             raise ValueError(f"nodes: expected 1 or more, got {self.nodes}")
 
 
-class Codec(Decoder):
+class Codec(Encoder):
     """The messages of one OCPP version ("1.6", "2.0.1" or "2.1"); no state, so one codec serves any number of links.
     It is a view on tables that all codecs of a version share.
 
@@ -88,7 +83,7 @@ class Codec(Decoder):
     def __repr__(self) -> str:
         return f"Codec({self.version!r}, {self.policy!r})"
 
-    # ---- what is not as it should be (see Decoder) ----
+    # ---- what is not as it should be (see Decoder, Encoder) ----
 
     def violation(
         self, frame: Frame, rule: str, limit: Any, steps: Sequence[str | int], text: bytes | None, count: int
@@ -112,22 +107,6 @@ class Codec(Decoder):
 
     # ---- bytes out ----
 
-    def encode_call(self, id: str, action: str, payload: object) -> bytes:
-        """A CALL. payload: a mapping with wire or snake names, or a dataclass such as `ocpp.v16.call.Heartbeat()`.
-
-        Decimals keep their digits; datetimes need a zone and are sent in UTC. What goes out is judged as what comes in:
-        raises PayloadError, FrameError; TypeError for what JSON has no form of.
-        """
-        return self._encode(CALL, id, action, payload)
-
-    def encode_result(self, id: str, action: str, payload: object) -> bytes:
-        """A CALLRESULT to a call of `action`. Payload and errors as `encode_call`."""
-        return self._encode(CALLRESULT, id, action, payload)
-
-    def encode_send(self, id: str, action: str, payload: object) -> bytes:
-        """A SEND (2.1 only: FrameError "type" otherwise). Payload and errors as `encode_call`."""
-        return self._encode(SEND, id, action, payload)
-
     def encode_error(
         self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None
     ) -> bytes:
@@ -144,22 +123,20 @@ class Codec(Decoder):
         """A CALLRESULTERROR (2.1 only: FrameError "type" otherwise). As `encode_error`."""
         return self._encode_error(CALLRESULTERROR, id, code, description, details)
 
-    def _encode(self, type: int, id: str, action: str, payload: object) -> bytes:
+    def reconsider(self, type: int, id: str, action: str, payload: object) -> bytes:
         rule = self.policy.rule("out", action)
-        schema = schemas_of(self.version).get(_KINDS[type], action)
-        text = _dump(to_wire(None if schema is None else schema.shape, payload))
-        head = orjson.dumps([type, id] if type == CALLRESULT else [type, id, action])
-        message = head[:-1] + b"," + text + b"]"
+        message, at = self.unjudged(type, id, action, payload)
         try:
             frame = self.reread(message, action, None, rule.mode != "off")
-            if text == b"null" and rule.mode != "off":  # taken as {} where it comes in, never sent
-                raise self.violation(frame, "type", ["object"], (), text, 0)
+            if message[at:-1] == b"null" and rule.mode != "off":  # taken as {} where it comes in, never sent
+                raise self.violation(frame, "type", ["object"], (), b"null", 0)
         except PayloadError as error:
             if rule.mode == "strict":
                 raise
             from .lenient import rescue_outgoing
 
-            message = head[:-1] + b"," + rescue_outgoing(text, error, rule, self.version, self.formats) + b"]"
+            text = rescue_outgoing(message[at:-1], error, rule, self.version, self.formats)
+            message = message[:at] + text + b"]"
             self.scan(message)
         return message
 
@@ -168,10 +145,10 @@ class Codec(Decoder):
     ) -> bytes:
         words = [_clean(spell(self.version, code))[:64], _clean(description)[:_DESCRIPTION_MAX]]
         try:
-            message = _dump([type, id, *words, dict(details or {})])
+            message = self.error_message(type, id, *words, details or {})
             self.scan(message)
-        except (TypeError, ValueError):
-            message = _dump([type, id, *words, {}])
+        except (TypeError, ValueError, RuntimeError):
+            message = self.error_message(type, id, *words, {})
             self.scan(message)
         return message
 
@@ -179,21 +156,3 @@ class Codec(Decoder):
 def _clean(text: str) -> str:
     """Without halves of surrogate pairs, which have no UTF-8."""
     return str(text).encode("utf-8", "replace").decode()
-
-
-def _dump(value: object) -> bytes:
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
-
-
-def _plain(value: object) -> object:
-    """What orjson asks about: Decimal, datetime, and mappings that are no dict."""
-    if isinstance(value, Decimal) and value.is_finite():
-        return orjson.Fragment(str(value))
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise TypeError("a datetime without a zone could mean any hour")
-        places = "milliseconds" if value.microsecond else "seconds"
-        return value.astimezone(UTC).isoformat(timespec=places).replace("+00:00", "Z")
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")

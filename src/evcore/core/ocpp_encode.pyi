@@ -1,0 +1,3 @@
+from typing import Any, Literal, Protocol
+
+from evcore.core.ocpp import Decoder
