@@ -39,7 +39,7 @@ lint: build
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/stubtest --concise --ignore-unused-allowlist --allowlist .ci/stubtest-allowed evcore.core.can evcore.core.modbus evcore.core.ocpp evcore.core.ocpp_schema
+	@$(BIN)/stubtest --concise --ignore-unused-allowlist --allowlist .ci/stubtest-allowed evcore.core.can evcore.core.modbus evcore.core.ocpp evcore.core.ocpp_encode evcore.core.ocpp_schema
 	@$(BIN)/lint-imports
 	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format --dry-run --Werror
 

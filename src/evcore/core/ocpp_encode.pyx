@@ -46,11 +46,12 @@ from evcore.core.ocpp_schema cimport (
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC as _UTC
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
-from evcore.core.ocpp_schema import KINDS
+from evcore.core.ocpp_schema import KINDS as _KINDS
 from evcore.errors import FrameError
 
 cdef extern from "Python.h":
@@ -77,13 +78,13 @@ cdef enum:
 include "ocpp_encode_names.pxi"
 include "ocpp_encode_values.pxi"
 
-cdef dict writers = {}  # Tables -> Writer
+cdef dict writers = {}  # Tables -> _Writer
 
 
-cdef Writer writer_of(Tables tables):
+cdef _Writer writer_of(Tables tables):
     found = writers.get(tables)
     if found is None:
-        found = writers[tables] = Writer(tables)
+        found = writers[tables] = _Writer(tables)
     return found
 
 
@@ -96,7 +97,7 @@ cdef class Encoder(Decoder):
     Raises FrameError: reason idtype or length (the id), utf8, limit, int64; TypeError for what has no form in JSON.
     """
 
-    cdef Writer _writer
+    cdef _Writer _writer
 
     def __init__(self, Tables tables not None, unsigned types, limits, *, judge="strict", exact=False,
                  bint formats=False):
@@ -125,7 +126,7 @@ cdef class Encoder(Decoder):
         Names are mapped where the schema has them. A number that is not finite becomes null where it has a rule for it.
         """
         cdef int kind = REQUEST if type == TYPE_CALL else RESPONSE if type == TYPE_CALLRESULT else SEND
-        cdef Head head = self._writer.head(kind, action)
+        cdef _Head head = self._writer.head(kind, action)
         cdef bytes tail
         cdef bytes start
         if head is None:
@@ -146,7 +147,7 @@ cdef class Encoder(Decoder):
         raise NotImplementedError
 
     cdef object _encode(self, int type, int kind, object id, object action, object payload):
-        cdef Head head
+        cdef _Head head
         if not PyUnicode_Check(action):
             raise TypeError(f"action: expected str, got {action.__class__.__name__}")
         head = self._writer.head(kind, action)

@@ -40,15 +40,15 @@ cdef inline bint same_text(PyObject *given, PyObject *name):
 
 
 @cython.final
-cdef class Head:
+cdef class _Head:
     """tail: what follows the message id, up to the payload: `,"Action",`. root: the node of the payload."""
 
     cdef bytes tail
     cdef uint32_t root
 
 
-cdef class Names:
-    """heads: by kind of message (as in ocpp_schema.pxd), action -> Head. by_node, loose: node -> its `members_of` and
+cdef class _Names:
+    """heads: by kind of message (as in ocpp_schema.pxd), action -> _Head. by_node, loose: node -> its `members_of` and
     `loose_of`, None until used. guesses: of each node, laid out as the hints of the tables."""
 
     cdef Tables tables
@@ -88,18 +88,18 @@ cdef class Names:
             self.loose.extend([None] * missing)
         return 0
 
-    cdef Head head(self, int kind, object action):
+    cdef _Head head(self, int kind, object action):
         """None: the version does not know it."""
         cdef PyObject *known = PyDict_GetItemWithError(<dict>PyList_GET_ITEM(self.heads, kind), action)
-        return <Head>known if known != NULL else self.new_head(kind, action)
+        return <_Head>known if known != NULL else self.new_head(kind, action)
 
-    cdef Head new_head(self, int kind, object action):
-        cdef Head head
-        root = self.tables.root(KINDS[kind], PyUnicode_FromObject(action))
+    cdef _Head new_head(self, int kind, object action):
+        cdef _Head head
+        root = self.tables.root(_KINDS[kind], PyUnicode_FromObject(action))
         if root is None:
             return None
         self.make_room()
-        head = Head.__new__(Head)
+        head = _Head.__new__(_Head)
         head.tail = b"," if kind == RESPONSE else b',"%s",' % str(action).encode()
         head.root = root
         self.heads[kind][action] = head

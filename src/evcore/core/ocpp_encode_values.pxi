@@ -48,7 +48,7 @@ cdef str instant(object value):
     if value.tzinfo is None:
         raise TypeError("a datetime without a zone could mean any hour")
     try:
-        value = value.astimezone(UTC)
+        value = value.astimezone(_UTC)
     except OverflowError:
         raise TypeError(f"{value!r} is beyond the calendar in UTC") from None
     return value.isoformat(timespec="milliseconds" if value.microsecond else "seconds")[:-6] + "Z"
@@ -109,7 +109,7 @@ cdef int grow(Out *out, size_t more) except -1:
 
 
 @cython.final
-cdef class Writer(Names):
+cdef class _Writer(_Names):
     """Each method writes one value, or a part of one, and returns 1; 0 where it is given up because the schema says no, or
     may: who reads the message has to say.
 

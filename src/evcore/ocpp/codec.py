@@ -143,12 +143,12 @@ class Codec(Encoder):
     def _encode_error(
         self, type: int, id: str, code: str, description: str, details: Mapping[str, Any] | None
     ) -> bytes:
-        words = [_clean(spell(self.version, code))[:64], _clean(description)[:_DESCRIPTION_MAX]]
+        code, description = _clean(spell(self.version, code))[:64], _clean(description)[:_DESCRIPTION_MAX]
         try:
-            message = self.error_message(type, id, *words, details or {})
+            message = self.error_message(type, id, code, description, details or {})
             self.scan(message)
         except (TypeError, ValueError, RuntimeError):
-            message = self.error_message(type, id, *words, {})
+            message = self.error_message(type, id, code, description, {})
             self.scan(message)
         return message
 
