@@ -68,21 +68,11 @@ class BootGate:
         """May the peer send it now? To a station all is said but remote starts and stops, and those are answered."""
         return self._lets(self._peer, action)
 
-    def booted(self, answer: Any) -> None:
-        """A BootNotification was answered."""
-        if not self._kept:
-            return
-        status = _member(answer, "status")
-        self.registration = status if (self.role, status) in BOOT_GATE else None
-        self._asked = None
+    def we_answered(self, action: str, request: Any, answer: Any) -> None:
+        self._answered(self.role, action, request, answer)
 
-    def answered(self, action: str, request: Any, answer: Any) -> None:
-        """A CALL of the CSMS was answered: what it asks for may be sent from now on."""
-        if self.registration in ("Accepted", "Rejected") or _member(answer, "status") != "Accepted":
-            return
-        wanted = asked_for(action, request)
-        if wanted is not None:
-            self._asked = {wanted} if self._asked is None else self._asked | {wanted}
+    def peer_answered(self, action: str, request: Any, answer: Any) -> None:
+        self._answered(self._peer, action, request, answer)
 
     def we_sent(self, action: str) -> None:
         if self.role == "station":
@@ -91,6 +81,19 @@ class BootGate:
     def peer_sent(self, action: str) -> None:
         if self.role == "csms":
             self._used(action)
+
+    def _answered(self, by: Role, action: str, request: Any, answer: Any) -> None:
+        """The CSMS answered a boot, or the station what asks for more: that may be sent from now on."""
+        if not self._kept:
+            return
+        status = _member(answer, "status")
+        if by == "csms" and action == BOOT:
+            self.registration = status if (by, status) in BOOT_GATE else None
+            self._asked = None
+        elif by == "station" and self.registration not in ("Accepted", "Rejected") and status == "Accepted":
+            wanted = asked_for(action, request)
+            if wanted is not None:
+                self._asked = {wanted} if self._asked is None else self._asked | {wanted}
 
     def _used(self, action: str) -> None:
         """What was asked for may come once, where it is not one of `MANY`."""

@@ -143,13 +143,17 @@ class Session:
         """
         self._now = max(self._now, now)
         called = self._theirs.waiting.pop(id, None)
-        data = None if called is None else self.reply(called, payload)
+        if called is None:
+            return False
+        data = self.reply(called, payload)
         if data is not None:
             self._out.append(data)
-        return data is not None
+        return True
 
     def reply(self, called: Called, payload: Any) -> bytes | None:
-        """The message that answers a CALL which `take` just returned, to be sent at once; None when closed."""
+        """The message that answers a CALL which `take` just returned, to be sent at once. None: `to_send` has it, with
+        what may now follow it; or the connection is closed.
+        """
         id, action = called.id, called.action
         if self._closed:
             return None
@@ -160,11 +164,10 @@ class Session:
             return self.codec.encode_error(id, "InternalError", "the answer could not be made")
         self._theirs.answered(called, data)
         if action == BOOT or self._gate.registration != "Accepted":  # it may change what may be sent
-            if self.role == "station":
-                self._gate.answered(action, called.payload, payload)
-            elif action == BOOT:
-                self._gate.booted(payload)
+            self._gate.we_answered(action, called.payload, payload)
+            self._out.append(data)
             self._send_next()
+            return None
         return data
 
     def defer(self, called: Called) -> None:
@@ -319,10 +322,7 @@ class Session:
             self._unasked(id, error)
             return
         if outcome is Outcome.ANSWERED:
-            if self.role == "station" and call.action == BOOT:
-                self._gate.booted(payload)
-            elif self.role == "csms" and call.request is not None:
-                self._gate.answered(call.action, call.request, payload)
+            self._gate.peer_answered(call.action, call.request, payload)
             if self._calls.results is not None:
                 self._calls.results.add(id, call.action)
         if call.over:
