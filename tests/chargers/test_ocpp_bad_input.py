@@ -11,6 +11,8 @@ import pytest
 import websockets
 from raw_websocket import BINARY, CONTINUATION, TEXT, Raw, frame, request
 
+from evcore.ocpp.policy import Policy, Rule
+
 Start = Callable[..., Awaitable[Any]]
 Until = Callable[..., Awaitable[Any]]
 
@@ -138,10 +140,15 @@ async def test_what_is_kept_of_a_station_is_bounded_whatever_it_says(csms: Start
     assert site.hub.snapshot("evse/") == []
 
 
-async def test_a_time_that_is_none_does_not_cost_the_record(csms: Start) -> None:
-    site = await csms(registered=["CP1"])
+async def test_a_time_that_is_none_is_refused_or_does_not_cost_the_record_where_it_is_let_through(csms: Start) -> None:
+    start = {"connectorId": 1, "idTag": "T1", "meterStart": 5, "timestamp": "222222017-10-27T19:10:11.000Z"}
+    strict = await csms(registered=["CP1"])
+    async with websockets.connect(f"{strict.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
+        await socket.send(json.dumps([2, "a", "StartTransaction", start]))
+        assert json.loads(await socket.recv())[:3] == [4, "a", "PropertyConstraintViolation"]
+    policy = Policy(actions={"StartTransaction": Rule("lenient", ["let_through"])})
+    site = await csms(registered=["CP1"], policy=policy)
     async with websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
-        start = {"connectorId": 1, "idTag": "T1", "meterStart": 5, "timestamp": "222222017-10-27T19:10:11.000Z"}
         await socket.send(json.dumps([2, "a", "StartTransaction", start]))
         assert json.loads(await socket.recv())[0] == 3
     assert site.errors() == {"time": 1}

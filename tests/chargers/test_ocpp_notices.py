@@ -100,7 +100,7 @@ def least(node: Mapping[str, Any], root: Any) -> Any:
         case "array":
             return [least(node["items"], root)] * node.get("minItems", 0)
         case "string":
-            return NOW if node.get("format") == "date-time" else "1"
+            return {"date-time": NOW, "uri": "https://h/f"}.get(node.get("format", ""), "1")
         case "boolean":
             return False
         case _:

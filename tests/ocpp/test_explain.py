@@ -169,7 +169,10 @@ def test_what_no_version_can_read_is_told_as_such() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_verdict_is_the_codecs_and_its_violation_comes_first(version: str) -> None:
-    codec, kinds = Codec(version, limits=Limits(size=1 << 24, nodes=1 << 24)), {"request": 2, "response": 3, "send": 6}
+    codec, kinds = (
+        Codec(version, formats=True, limits=Limits(size=1 << 24, nodes=1 << 24)),
+        {"request": 2, "response": 3, "send": 6},
+    )
     for kind, action in sorted(schemas_of(version).messages)[::5]:
         schema = schemas_of(version).get(kind, action)
         assert schema is not None

@@ -12,7 +12,7 @@ import pytest
 from ocpp_cases import Cases
 
 from evcore.core.ocpp import is_date_time
-from evcore.ocpp.judge import Judge, pointer
+from evcore.ocpp.judge import Judge, path_text
 from evcore.ocpp.repairs_values import parse
 from evcore.ocpp.schemas import VERSIONS, Schema, schemas_of
 from evcore.ocpp.violations import CODES, spell
@@ -35,7 +35,7 @@ def found_by_jsonschema(schema: Schema, text: bytes) -> set[tuple[str, str]]:
                 places = [(*here, name) for name in error.validator_value if name not in error.instance]
             elif rule == "additionalProperties":
                 places = [(*here, name) for name in error.instance if name not in error.schema.get("properties", {})]
-            found |= {(spell(schema.version, CODES[rule]), pointer(place)) for place in places}
+            found |= {(spell(schema.version, CODES[rule]), path_text(place)) for place in places}
     return found
 
 

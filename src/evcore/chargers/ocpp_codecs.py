@@ -20,7 +20,8 @@ _MOST = 64  # codecs kept; a function that makes ever new policies costs time, n
 
 
 class Codecs:
-    """limits: of every codec. policy: of every station, or a function that says whose is what."""
+    """policy: of every station, or a function that says whose is what. limits: of every codec. Dates and URIs are
+    judged too."""
 
     def __init__(self, policy: Policy | PolicyFor, limits: Limits) -> None:
         self._policy, self._limits = policy, limits
@@ -33,7 +34,7 @@ class Codecs:
         if codec is None:
             # `value`: the registers of 2.x are JSON numbers, and a bill needs their digits
             exact = () if version == "1.6" else ("value",)
-            codec = Codec(version, policy=policy, limits=self._limits, exact=exact)
+            codec = Codec(version, policy=policy, exact=exact, formats=True, limits=self._limits)
             if len(self._made) >= _MOST:
                 self._made.clear()
             self._made[version, policy] = codec

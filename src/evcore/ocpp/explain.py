@@ -22,7 +22,7 @@ from evcore.ocpp.schemas import VERSIONS, Kind, schemas_of
 CALL, CALLRESULT, CALLERROR, CALLRESULTERROR, SEND = 2, 3, 4, 5, 6
 TYPES = {2: "CALL", 3: "CALLRESULT", 4: "CALLERROR", 5: "CALLRESULTERROR", 6: "SEND"}
 _KINDS: dict[int, Kind] = {CALL: "request", CALLRESULT: "response", SEND: "send"}
-_LIMITS = Limits(size=1 << 24)
+_LIMITS = Limits(size=1 << 24, nodes=1 << 24)
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ def _all_violations(codec: Codec, data: bytes, first: PayloadError) -> list[Viol
     schema = schemas_of(codec.version).get(_KINDS[first.type or CALL], first.action or "")
     if schema is None:
         return [codecs]
-    judge = Judge(codec.version)
+    judge = Judge(codec.version, formats=True)
     start, end = codec.scan(data).payload_span or (0, 0)
     judge.judge(schema.root, parse(data[start:end]) or {})
     others = [found for found in judge.violations if (found.code, found.path) != (first.code, first.path)]
@@ -160,7 +160,7 @@ def _read(found: Found) -> Explained:
 
 @cache
 def _codec(version: str, mode: Mode) -> Codec:
-    return Codec(version, mode=mode, limits=_LIMITS)
+    return Codec(version, mode=mode, formats=True, limits=_LIMITS)
 
 
 def _pair(frames: list[Explained], action: str | None) -> None:

@@ -5,14 +5,14 @@ The verdict of the codec is the one that counts; a test compares the two. Linear
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from evcore.core.ocpp import is_date_time, is_uri
-from evcore.ocpp.repairs import quote, shorten
-from evcore.ocpp.violations import CODES, spell
+from evcore.ocpp.violations import explain, pointer
 
 Path = tuple[str | int, ...]
 
@@ -25,6 +25,7 @@ class _Left:
 
 
 LEFT_OUT: Final = _Left()
+HOLLOW: Final = "hollow"  # no violation by itself: an object with nothing in a member that must be there
 _TRIES = 4  # of mending one value: a number becomes a text, which is then too long ...
 
 
@@ -45,9 +46,9 @@ class Violation:
 
 @dataclass(slots=True)
 class Spot:
-    """One violation where it stands. rule: the keyword of the schema. node: the schema that is broken. value: what
-    breaks it. path: where; holder: the object or list that it is in (None: it is the payload). optional: it may be
-    left out."""
+    """One violation where it stands. rule: the keyword of the schema, or HOLLOW. node: the schema that is broken.
+    value: what breaks it. path: where; holder: the object or list that it is in (None: it is the payload). optional:
+    it may be left out."""
 
     rule: str
     node: dict[str, Any]
@@ -100,24 +101,30 @@ class Judge:
                 return LEFT_OUT
             value = changed
         if isinstance(value, dict):
-            return self._members(node, value, path, holder)
+            if self._mend is not None and self._is_hollow(node, value):
+                spot = Spot(HOLLOW, node, value, path, holder, optional)
+                if self._mend(spot) is LEFT_OUT:
+                    return LEFT_OUT
+            return self._members(node, value, path)
         if isinstance(value, list):
             return self._items(node, value, path, holder, optional)
         return value
 
-    def _members(self, node: dict[str, Any], value: dict[str, Any], path: Path, holder: Any) -> Any:
+    def _is_hollow(self, node: dict[str, Any], value: dict[str, Any]) -> bool:
+        known = node.get("properties", {})
+        empty = (name for name in node.get("required", ()) if value.get(name) in ("", []))
+        return any(self._broken(known[name], value[name]) for name in empty)
+
+    def _members(self, node: dict[str, Any], value: dict[str, Any], path: Path) -> Any:
         known, required = node.get("properties", {}), node.get("required", ())
         closed = node.get("additionalProperties", True) is False
         for name in list(value):
             here = (*path, name)
             if name in known:
-                # a member that must be there may go together with its object, where that is one of many
                 kept = self._walk(known[name], value[name], here, value, name not in required)
                 if kept is not LEFT_OUT:
                     value[name] = kept
                     continue
-                if name in required:
-                    return LEFT_OUT
             elif not closed:
                 continue
             else:
@@ -173,14 +180,25 @@ class Judge:
 
     def _report(self, spot: Spot) -> None:
         self.found += 1
-        if self.found <= self.limit:
-            code = spell(self.version, CODES.get(spot.rule, "FormatViolation"))
-            self.violations.append(Violation(code, pointer(spot.path), _expected(spot), _got(spot)))
+        if self.found > self.limit:
+            return
+        limit = spot.node.get(spot.rule)
+        text = None if spot.rule == "required" else _begin(spot.value)
+        count = len(spot.value) if isinstance(spot.value, list) else 0
+        error = explain(self.version, spot.rule, [limit] if spot.rule == "type" else limit, spot.path, text, count)
+        self.violations.append(Violation(error.code, error.path, error.expected, error.got))
 
 
-def pointer(path: Path) -> str:
+def path_text(path: Path) -> str:
     """A JSON pointer (RFC 6901), each step shortened."""
-    return "".join(f"/{shorten(str(step)).replace('~', '~0').replace('/', '~1')}" for step in path)
+    return "".join(f"/{pointer(step)}" for step in path)
+
+
+def _begin(value: Any) -> bytes:
+    """The JSON of a value, of an object or list only its bracket."""
+    if isinstance(value, (dict, list)):
+        return b"{" if isinstance(value, dict) else b"["
+    return str(value).encode() if isinstance(value, Decimal) else json.dumps(value).encode()
 
 
 def _is(kind: str, value: Any, integral: bool) -> bool:
@@ -215,33 +233,3 @@ def _anything(text: str) -> bool:
 
 
 _FORMATS: dict[str, Callable[[str], bool]] = {"date-time": is_date_time, "uri": is_uri}
-
-_EXPECTED = {
-    "maxLength": "at most {} characters",
-    "minItems": "{} or more items",
-    "maxItems": "at most {} items",
-    "minimum": "{} or more",
-    "maximum": "at most {}",
-    "multipleOf": "a multiple of {}",
-}
-
-
-def _expected(spot: Spot) -> str:
-    if spot.rule == "required":
-        return "a value"
-    if spot.rule == "additionalProperties":
-        return "no such member"
-    limit = spot.node[spot.rule]
-    if spot.rule == "enum":
-        return f"one of {', '.join(limit[:6])}{f', ... ({len(limit)} in all)' if len(limit) > 6 else ''}"
-    return shorten(_EXPECTED.get(spot.rule, "{}").format(limit))
-
-
-def _got(spot: Spot) -> str:
-    if spot.rule == "required":
-        return "nothing"
-    if spot.rule in ("minItems", "maxItems", "maxLength"):
-        return f"{len(spot.value)}"
-    if spot.rule in ("enum", "format") and isinstance(spot.value, str):
-        return shorten(repr(spot.value))
-    return quote(spot.value)

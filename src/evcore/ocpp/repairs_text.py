@@ -15,6 +15,7 @@ from evcore.ocpp.repairs import Repair, table
 MOST = 32  # repairs of the text of one message
 _SPACE = b" \t\r\n"
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CONTROLS = bytes(range(0x20))
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 
@@ -110,6 +111,17 @@ def _details_text(data: bytes, at: int, error: FrameError) -> _Change | None:
     return _Change(at, end, b'{"text":' + data[at:end] + b"}", "a text", "an object")
 
 
+def _error_short(data: bytes, at: int, error: FrameError) -> _Change | None:
+    if error.type != 4:
+        return None
+    text = data.rstrip(_SPACE)
+    plain = _STRING.sub(b"", text[1:-1])
+    missing = {2: b',"",{}', 3: b",{}"}.get(plain.count(b","))
+    if missing is None or b"[" in plain or b"{" in plain:
+        return None
+    return _Change(len(text) - 1, len(text) - 1, missing, "nothing", missing[1:].decode())
+
+
 def _before(data: bytes, at: int) -> int:
     """Where the last byte before `at` is that is no space; -1 if there is none."""
     at -= 1
@@ -124,9 +136,11 @@ _FIXES: dict[str, Callable[[bytes, int, FrameError], _Change | None]] = {
     "raw_control": _raw_control,
     "unclosed": _unclosed,
     "details_text": _details_text,
+    "error_short": _error_short,
 }
 
 _BY_REASON = {
     "json": ("empty_value", "stray_comma", "raw_control", "unclosed"),
     "error": ("details_text",),
+    "arity": ("error_short",),
 }

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from evcore.core.ocpp import is_date_time
-from evcore.ocpp.judge import LEFT_OUT, Spot, pointer
+from evcore.ocpp.judge import LEFT_OUT, Spot, path_text
 from evcore.ocpp.repairs import Repair, Row, members, quote, shorten, table
 
 MOST = 256  # repairs of one message; who needs more is no charger
@@ -42,7 +42,7 @@ class Mender:
             if len(self.repairs) >= MOST:
                 raise TooMany
             became = "left out" if mended is LEFT_OUT else _shown(row, mended)
-            self.repairs.append(Repair(row.name, pointer(spot.path), _shown(row, spot.value), became))
+            self.repairs.append(Repair(row.name, path_text(spot.path), _shown(row, spot.value), became))
             return mended
         return None
 
@@ -60,13 +60,11 @@ def _null_left_out(row: Row, spot: Spot) -> Any:
 
 
 def _empty_left_out(row: Row, spot: Spot) -> Any:
-    if spot.value not in ("", []):
-        return None
-    if _may_go(spot):
-        return LEFT_OUT
-    # all that an item of a list has to tell is an empty list: the item goes
-    alone = spot.value == [] and len(spot.path) > 1 and isinstance(spot.path[-2], int)
-    return LEFT_OUT if alone else None
+    return LEFT_OUT if spot.value in ("", []) and _may_go(spot) else None
+
+
+def _hollow_left_out(row: Row, spot: Spot) -> Any:
+    return LEFT_OUT if spot.optional and spot.name in row.more["members"] else None
 
 
 def _may_go(spot: Spot) -> bool:
@@ -198,6 +196,7 @@ def _unknown_left_out(row: Row, spot: Spot) -> Any:
 _FIXES: dict[str, Callable[[Row, Spot], Any]] = {
     "null_left_out": _null_left_out,
     "empty_left_out": _empty_left_out,
+    "hollow_left_out": _hollow_left_out,
     "number_text": _number_text,
     "object_text": _object_text,
     "text_number": _text_number,
