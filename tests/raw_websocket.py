@@ -43,8 +43,9 @@ class Raw:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def dial(cls, port: int) -> Raw:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def dial(cls, port: int, *, source: str = "127.0.0.1") -> Raw:
+        """source: the address that it comes from, any of 127.0.0.0/8."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0)))
 
     async def upgrade(self, path: str = "/CP1", **changes: str | None) -> bytes:
         """The head of the answer to an upgrade request."""

@@ -13,7 +13,7 @@ NAMES = {
     "evcore.modbus": "Client InvalidReply Layout Master ModbusException ModbusTimeout Plan Point Profile ReadRequest "
     "Request WriteRequest connect crc16 decode_registers",
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",
-    "evcore.chargers": "OcppServer StationRules",
+    "evcore.chargers": "OcppServer ServerCertificates ServerStats StationRules SubjectRule",
     "evcore.meters": "CanSource ModbusMeter",
     "evcore.backends": "GenericProvider HttpBackend MqttBackend MqttSource",
     "evcore.gateway": "Config Gateway load parse",

@@ -9,16 +9,25 @@ from evcore.lazy import exports
 if TYPE_CHECKING:
     from evcore.chargers.ocpp_server import OcppServer
     from evcore.chargers.ocpp_services import StationRules
+    from evcore.chargers.ocpp_stats import ServerStats
+    from evcore.ocpp.certificates import ServerCertificates
+    from evcore.ocpp.subject import SubjectRule
 
 __all__ = [
     "OcppServer",
+    "ServerCertificates",
+    "ServerStats",
     "StationRules",
+    "SubjectRule",
 ]
 
 __getattr__ = exports(
     __name__,
     {
         "OcppServer": "evcore.chargers.ocpp_server",
+        "ServerCertificates": "evcore.ocpp.certificates",
+        "ServerStats": "evcore.chargers.ocpp_stats",
         "StationRules": "evcore.chargers.ocpp_services",
+        "SubjectRule": "evcore.ocpp.subject",
     },
 )

@@ -60,6 +60,11 @@ class StationLink(Link):
         self._asked_to_boot = False
         super().__init__(session, self.dialect.handle, traffic=state.hub.traffic("ocpp"))
 
+    @property
+    def unheard(self) -> int:
+        """Answers that were still being made when the connection ended."""
+        return self._running
+
     async def command(self, command: Command) -> Answer:
         return await self.dialect.command(command)
 

@@ -68,6 +68,7 @@ class Roster:
         """The newest connection that was let in serves, from its first message on."""
         state = link.state
         state.generation += 1
+        self._services.count("opened")
         before = self.links.get(state.id)
         self.links[state.id] = link
         self._away.pop(state.id, None)
@@ -85,6 +86,9 @@ class Roster:
         for task in link.tasks:
             task.add_done_callback(self.tasks.discard)
         link.release()
+        self._services.count("closed", reason=reason)
+        if link.unheard:
+            self._services.count("errors", link.unheard, reason="unheard")
         if reason not in _ORDINARY:
             link.state.complain(f"websocket_{reason}", "the connection was closed for it")
             link.traffic.errors += 1

@@ -18,6 +18,7 @@ from evcore.chargers.ocpp_reception import Reception
 from evcore.chargers.ocpp_roster import Roster
 from evcore.chargers.ocpp_services import Answerer, Services, SignCertificate, StationRules
 from evcore.chargers.ocpp_station import ChargerState
+from evcore.chargers.ocpp_stats import ServerStats, stats_of
 from evcore.chargers.ocpp_tls import CertificateKeeper
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
@@ -59,8 +60,9 @@ class OcppServer:
     spoken. default_subprotocol: for chargers that name none, for example "ocpp1.6". no_common_subprotocol: "close"
     after the upgrade, as OCPP-J says, or "refuse" it. mode: see `Codec`. policy: instead, by direction and action, for
     all stations or as a function of the station (see `PolicyFor`). max_message: bytes. max_stations: known at once.
-    max_failures: failed handshakes after which an address waits, one is forgiven every 2 s; 0 for no limit. duel_s: a
-    second connection of one identity takes over at once if it has proven who it is; else only when the first one is
+    max_failures: failed handshakes after which an address waits, one is forgiven every 2 s; 0 for no limit.
+    max_opening: connections at once whose peer is not known yet; for more, who has the most of them loses one. duel_s:
+    a second connection of one identity takes over at once if it has proven who it is; else only when the first one is
     silent for so long.
 
     rules: how stations are treated. sign_certificate, data_transfer (by vendor id), answers (by action, of messages
@@ -95,6 +97,7 @@ class OcppServer:
         max_message: int = 64 * 1024,
         max_stations: int = 20_000,
         max_failures: int = 20,
+        max_opening: int = 2048,
         rules: StationRules | None = None,
         sign_certificate: SignCertificate | None = None,
         data_transfer: Mapping[str, Answerer] | None = None,
@@ -119,6 +122,7 @@ class OcppServer:
         self._hooks = (rules or StationRules(), sign_certificate, data_transfer or {}, answers or {})
         _check_at_least(0, ping_s=ping_s, max_failures=max_failures)
         _check_at_least(1, heartbeat_s=heartbeat_s, max_stations=max_stations, max_message=max_message)
+        _check_at_least(1, max_opening=max_opening)
         _check_at_least(0.001, call_timeout_s=call_timeout_s, handshake_s=handshake_s, duel_s=duel_s)
         self.host, self.port, self.name = host, port, name
         self.started = asyncio.Event()
@@ -138,6 +142,7 @@ class OcppServer:
         self._ping_s, self._handshake_s, self._duel_s = ping_s, handshake_s, duel_s
         self._default, self._no_common = default_subprotocol, no_common_subprotocol
         self._max_message, self._max_stations, self._max_failures = max_message, max_stations, max_failures
+        self._max_opening = max_opening
         if mode is not None and policy is not None:
             raise ConfigError("OcppServer", "mode", "none beside a policy, which has its own", mode)
         self._codecs = Codecs(policy or policy_of(mode or "strict"), Limits(size=max_message))
@@ -168,6 +173,15 @@ class OcppServer:
     def known(self) -> Collection[str]:
         """Identities of the stations of which something is kept, connected or not."""
         return () if self._roster is None else self._roster.known
+
+    @property
+    def stats(self) -> ServerStats:
+        """What it has seen and done; all zero before the first `run`."""
+        services, roster, door = self._services, self._roster, self._door
+        if services is None or roster is None:
+            return ServerStats()
+        opening = 0 if door is None else door.opening
+        return stats_of(services.hub, self.name, connected=len(roster.links), opening=opening, known=len(roster.known))
 
     async def run(self, hub: Hub) -> None:
         """Serve until cancelled. A port that cannot be had is tried again, with back-off. Raises ConfigError
@@ -242,6 +256,7 @@ class OcppServer:
                     limit=self._max_message,
                     ping_s=self._ping_s,
                     handshake_s=self._handshake_s,
+                    opening=self._max_opening,
                     default_subprotocol=self._default,
                     subprotocols=self._subprotocols,
                     no_common_subprotocol=self._no_common,
@@ -288,7 +303,7 @@ class OcppServer:
         if reason == GUESSING:
             self._tell(f"many wrong passwords for {identity}, the last from {peer}", urgent=True)
             return
-        hub.count("evcore_ocpp_errors_total", reason=f"upgrade_{reason}")
+        self._services.count("errors", reason=f"upgrade_{reason}")
         hub.traffic("ocpp").errors += 1
         self._tell(f"{reason} from {peer}" + (f" for {identity}" if identity else ""))
 

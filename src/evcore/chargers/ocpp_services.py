@@ -62,6 +62,10 @@ class Services:
     data_transfer: Mapping[str, Answerer] = field(default_factory=dict)
     answers: Mapping[str, Answerer] = field(default_factory=dict)
 
+    def count(self, what: str, n: int = 1, **labels: str) -> None:
+        """Add to the counter evcore_ocpp_WHAT_total of this server."""
+        self.hub.count(f"evcore_ocpp_{what}_total", n, server=self.name, **labels)
+
 
 class Peer(Protocol):
     """The connection to a station. version: that it speaks. secure: it is encrypted (security profile 2 or 3)."""

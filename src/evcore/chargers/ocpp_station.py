@@ -79,7 +79,7 @@ class ChargerState:
 
     def complain(self, reason: str, detail: str, action: str | None = None) -> None:
         """Count a broken message; tell of it, at most once a second."""
-        self.hub.count("evcore_ocpp_errors_total", reason=reason)
+        self.services.count("errors", reason=reason)
         now = time.monotonic_ns()
         if now - self._last_complaint_ns >= _QUIET_NS:
             self._last_complaint_ns = now
@@ -89,7 +89,7 @@ class ChargerState:
         """Count what the lenient mode mended in a message; tell of it, at most once a second."""
         action = repaired.action or ""
         for repair in repaired.repairs:
-            self.hub.count("evcore_ocpp_repairs_total", repair=repair.name, action=action)
+            self.services.count("repairs", repair=repair.name, action=action)
         now = time.monotonic_ns()
         if now - self._last_mending_ns >= _QUIET_NS:
             self._last_mending_ns = now
@@ -184,7 +184,7 @@ class ChargerState:
         try:
             recorded = await self.services.ledger.record(record)
         except StoreError as error:
-            self.hub.count("evcore_ocpp_errors_total", reason="store")
+            self.services.count("errors", reason="store")
             self.event("store.failed", evse=record.evse, severity="error", text=str(error))
             raise CallError("InternalError", "the record could not be stored") from error
         session = recorded.session
