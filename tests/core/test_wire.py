@@ -27,8 +27,11 @@ def test_times_lose_their_suffix_and_are_text_and_what_is_not_known_is_left_out(
 
 
 def test_connectors_inside_an_evse_are_objects():
-    evse = Evse("CP1", 1, "Available", connectors=(Connector(1, "cCCS2"), Connector(2)))
-    assert wire(evse)["connectors"] == [{"id": 1, "type": "cCCS2"}, {"id": 2, "type": ""}]
+    evse = Evse("CP1", 1, "Available", connectors=(Connector(1, "cCCS2", "Occupied"), Connector(2)))
+    assert wire(evse)["connectors"] == [
+        {"id": 1, "type": "cCCS2", "status": "Occupied"},
+        {"id": 2, "type": "", "status": ""},
+    ]
 
 
 @given(st.integers(0, 4_000_000_000), st.integers(0, 999_999_999))

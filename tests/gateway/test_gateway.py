@@ -113,8 +113,8 @@ async def test_a_stranger_and_a_wrong_password_stay_outside(tmp_path: Path) -> N
         liar = SimStation(url, "AC-1", password="another-password", backoff_s=0.05)
         silent = SimStation(url, "AC-1", backoff_s=0.05)
         async with running(stranger.run, liar.run, silent.run):
-            for station in (stranger, liar, silent):
-                await until(lambda station=station: "401" in station.last_error)
+            for station, status in ((stranger, "404"), (liar, "401"), (silent, "401")):
+                await until(lambda station=station, status=status: status in station.last_error)
                 assert not station.online.is_set()
 
 
