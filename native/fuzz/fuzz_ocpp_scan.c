@@ -60,6 +60,22 @@ static void check_frame(const uint8_t *data, size_t size, const ev_ocpp_rules *r
     free(again);
 }
 
+/* The quick way in must come to the same parts and the same verdict as the whole scan. */
+static void check_open(const uint8_t *data, size_t size, const ev_ocpp_rules *rules, ev_ocpp_status scanned,
+                       const ev_ocpp_frame *frame) {
+    ev_ocpp_frame parts;
+    size_t nodes, at;
+    if (ev_ocpp_open(data, size, rules, &parts, &nodes, &at) != EV_OCPP_OK) return;
+    const size_t start = at;
+    const ev_json_status status = ev_json_walk(data, size, rules->max_depth - 1, &nodes, NULL, EV_TAPE_NO_KEY, &at);
+    const int whole = status == EV_JSON_OK && ev_ocpp_closed(data, size, at);
+    must(whole == (scanned == EV_OCPP_OK));
+    if (!whole) return;
+    must(parts.type == frame->type && parts.id.at == frame->id.at && parts.id.len == frame->id.len);
+    must(parts.action.at == frame->action.at && parts.action.len == frame->action.len);
+    must(start == frame->payload.at && at == start + frame->payload.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const ev_ocpp_rules rules = {65536, 65536, 32, 0x7C};
     ev_ocpp_frame frame;
@@ -68,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     must(at <= size && strcmp(ev_ocpp_reason(status), "unknown") != 0);
     must((frame.type == 0 || (frame.type >= 2 && frame.type <= 6)) && frame.id.at + frame.id.len <= size);
     if (status == EV_OCPP_OK) check_frame(data, size, &rules, &frame);
+    check_open(data, size, &rules, status, &frame);
     if (status == EV_OCPP_JSON || status == EV_OCPP_UTF8 || status == EV_OCPP_INFINITE)
         must(!twin_is_json(data, size));
     else if (status != EV_OCPP_SIZE && status != EV_OCPP_DEPTH && status != EV_OCPP_NODES && status != EV_OCPP_INT64)

@@ -209,6 +209,73 @@ static void space_is_four_bytes_and_no_others(void) {
     CHECK(ev_json_space(NULL, 0, 0) == 0);
 }
 
+static void numbers_have_the_value_of_their_text(void) {
+    static const struct {
+        const char *text;
+        double value;
+    } reals[] = {{"0.0", 0.0},         {"1.5", 1.5},
+                 {"-2.25e2", -225.0},  {"1e22", 1e22},
+                 {"1E-22", 1e-22},     {"230.4", 230.4},
+                 {"0e999999", 0.0},    {"123456789012.345", 123456789012.345},
+                 {"12345.6", 12345.6}, {"9007199254740992.0e0", 9007199254740992.0}};
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+        double value = -1;
+        const int quick = ev_json_real((const uint8_t *)reals[i].text, strlen(reals[i].text), &value);
+        CHECK(quick ? value == reals[i].value : i == 9);
+    }
+    double value;
+    static const char *const hard[] = {"1e23", "1e-23", "9007199254740993.0", "0.1234567890123456789", "1e-400"};
+    for (size_t i = 0; i < sizeof hard / sizeof *hard; i++)
+        CHECK(!ev_json_real((const uint8_t *)hard[i], strlen(hard[i]), &value));
+    CHECK(ev_json_real((const uint8_t *)"-0.0", 4, &value) && value == 0 && 1 / value < 0);
+    CHECK(ev_json_integer((const uint8_t *)"-9223372036854775808", 20) == INT64_MIN);
+    CHECK(ev_json_integer((const uint8_t *)"9223372036854775807", 19) == INT64_MAX);
+    CHECK(ev_json_integer((const uint8_t *)"-0", 2) == 0 && ev_json_integer((const uint8_t *)"-17", 3) == -17);
+}
+
+static void a_multiple_is_one_by_its_digits(void) {
+    static const char *const tenths[] = {"0.1", "-0.30", "16",     "1e300",  "3e-1",
+                                         "0.0", "0e-9",  "1.23e1", "120e-2", "10e-2"};
+    static const char *const others[] = {"0.35", "1e-2", "0.30000000000000000001", "1.234e1", "-1e-999999999999999999",
+                                         "12e-2"};
+    for (size_t i = 0; i < sizeof tenths / sizeof *tenths; i++)
+        CHECK(ev_json_multiple((const uint8_t *)tenths[i], strlen(tenths[i]), 1));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(!ev_json_multiple((const uint8_t *)others[i], strlen(others[i]), 1));
+    CHECK(ev_json_multiple((const uint8_t *)"0.35", 4, 2) && !ev_json_multiple((const uint8_t *)"0.1", 3, 0));
+}
+
+static void the_way_to_a_value_is_found(void) {
+    const char text[] = "{\"a\":[1,\"]\",{\"b\\\"\" : {\"c\":[[],[7]]}}],\"d\":8}";
+    ev_json_step steps[8];
+    const size_t seven = (size_t)(strchr(text, '7') - text), eight = (size_t)(strchr(text, '8') - text);
+    CHECK(ev_json_path((const uint8_t *)text, sizeof text - 1, 0, seven, steps, 8) == 6);
+    CHECK(steps[0].at == 1 && steps[0].len == 3 && steps[1].len == 0 && steps[1].at == 2);
+    CHECK(steps[2].len == 5 && steps[3].len == 3 && steps[4].at == 1 && steps[5].at == 0 && steps[5].len == 0);
+    CHECK(ev_json_path((const uint8_t *)text, sizeof text - 1, 0, eight, steps, 8) == 1);
+    CHECK(text[steps[0].at + 1] == 'd');
+    CHECK(ev_json_path((const uint8_t *)text, sizeof text - 1, 0, 0, steps, 8) == 0);
+    CHECK(ev_json_path((const uint8_t *)text, sizeof text - 1, 0, seven, steps, 3) == 3);
+}
+
+static void a_tape_has_an_entry_for_each_value_and_name(void) {
+    const char text[] = "[{\"a\":null,\"\":[true,false]},\"\\n\",-1,1.5,[]]";
+    const ev_tape_kind kinds[] = {EV_TAPE_ARRAY,  EV_TAPE_OBJECT,  EV_TAPE_KEY,  EV_TAPE_NULL,
+                                  EV_TAPE_KEY,    EV_TAPE_ARRAY,   EV_TAPE_TRUE, EV_TAPE_FALSE,
+                                  EV_TAPE_STRING, EV_TAPE_INTEGER, EV_TAPE_REAL, EV_TAPE_ARRAY};
+    const uint32_t sizes[] = {5, 2, 1, 4, 0, 2, 4, 5, 2, 2, 3, 0};
+    ev_tape tape[64], *next = tape;
+    size_t at = 0, nodes = 10;
+    CHECK(sizeof kinds / sizeof *kinds <= ev_tape_room(sizeof text - 1, 8, 10));
+    CHECK(ev_json_walk((const uint8_t *)text, sizeof text - 1, 8, &nodes, &next, 77, &at) == EV_JSON_OK && nodes == 0);
+    CHECK(next - tape == sizeof kinds / sizeof *kinds && tape[0].key == 77 && tape[1].key == EV_TAPE_NO_KEY);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        CHECK(tape[i].kind == kinds[i] && tape[i].size == sizes[i]);
+    at = 0;
+    nodes = 9;
+    CHECK(ev_json_walk((const uint8_t *)text, sizeof text - 1, 8, &nodes, NULL, 0, &at) == EV_JSON_NODES);
+}
+
 int main(void) {
     page = guard_open(4096);
     values_are_stepped_over();
@@ -221,5 +288,9 @@ int main(void) {
     nesting_is_allowed_to_the_limit_and_no_deeper();
     strings_are_decoded_and_counted_in_code_points();
     space_is_four_bytes_and_no_others();
+    numbers_have_the_value_of_their_text();
+    a_multiple_is_one_by_its_digits();
+    the_way_to_a_value_is_found();
+    a_tape_has_an_entry_for_each_value_and_name();
     CHECK_DONE();
 }

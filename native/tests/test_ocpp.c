@@ -167,6 +167,34 @@ static void half_a_frame_is_never_a_frame(void) {
     }
 }
 
+/* The quick way in takes what most frames are, and leaves all else to the scan. */
+static void a_frame_is_opened_at_its_payload(void) {
+    const char call[] = " [ 2 ,\"a-1\" , \"Heartbeat\",\r\n{\"x\": [1]} ] ";
+    size_t nodes, at, len = sizeof call - 1;
+    const uint8_t *data = guard_copy(&page, call, len);
+    CHECK(ev_ocpp_open(data, len, &all_types, &frame, &nodes, &at) == EV_OCPP_OK && call[at] == '{');
+    CHECK(frame.type == 2 && is_text(call, frame.id, "\"a-1\"") && is_text(call, frame.action, "\"Heartbeat\""));
+    CHECK(nodes == 65536 - 4 && !ev_ocpp_closed(data, len, at) && ev_ocpp_closed(data, len, at + 10));
+    for (size_t cut = 0; cut < len; cut++) {
+        data = guard_copy(&page, call, cut);
+        if (ev_ocpp_open(data, cut, &all_types, &frame, &nodes, &at) == EV_OCPP_OK) CHECK(at < cut && call[at] == '{');
+        CHECK(!ev_ocpp_closed(data, cut, cut < 36 ? cut : 36) || cut > 36);
+    }
+    static const char *const odd[] = {"",         "{}",         "[4,\"1\",\"E\",\"\",{}]", "[2,\"\\u0031\",\"X\",{}]",
+                                      "[2,\"\"",  "[2,1,\"X\"", "[2,\"1\",\"\",{}]",       "[2,\"1\",\"X\",[]]",
+                                      "[7,\"1\"", "[22,\"1\"",  "[2.0,\"1\",\"X\",{}]",    "[2,\"\xc3\xa9\",\"X\",{}]"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        data = guard_copy(&page, odd[i], strlen(odd[i]));
+        CHECK(ev_ocpp_open(data, strlen(odd[i]), &all_types, &frame, &nodes, &at) != EV_OCPP_OK);
+    }
+}
+
+static void values_are_limited(void) {
+    ev_ocpp_rules rules = {100, 6, 32, 0x7C};
+    CHECK(!refuses_by(&rules, "[3,\"1\",{\"a\":[1]}]", EV_OCPP_NODES, 0));
+    CHECK(refuses_by(&rules, "[3,\"1\",{\"a\":[1,2]}]", EV_OCPP_NODES, 15) && frame.id.len == 3);
+}
+
 static void every_status_has_a_word(void) {
     for (int i = EV_OCPP_OK; i <= EV_OCPP_ERROR; i++)
         CHECK(strcmp(ev_ocpp_reason((ev_ocpp_status)i), "unknown") != 0);
@@ -184,6 +212,8 @@ int main(void) {
     what_is_no_json_is_said_to_be_none_before_anything_else();
     size_and_depth_are_limited();
     half_a_frame_is_never_a_frame();
+    a_frame_is_opened_at_its_payload();
+    values_are_limited();
     every_status_has_a_word();
     CHECK_DONE();
 }

@@ -2,19 +2,27 @@
 
 import json
 import marshal
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evcore.core.ocpp import Frame, scan
+from evcore.core.ocpp import Decoder, Frame, scan
 from evcore.errors import FrameError
 from evcore.ocpp import Codec, Limits
+from evcore.ocpp.schemas import schemas_of
 
 NO_JSON = {"json", "utf8", "infinite"}
 OUR_LIMITS = {"limit", "int64"}
 NO_FRAME = {"array", "type", "idtype", "length", "arity", "action", "payload", "error"}
+
+
+def reread(data: bytes, max_size: int = 65536, max_depth: int = 32, **limits: int) -> Frame:
+    """The same message by the way that a codec takes, its payload built by no schema."""
+    bounds = SimpleNamespace(size=max_size, depth=max_depth, nodes=65536)
+    return Decoder(schemas_of("2.1").tables, 0b1111100, bounds, judge="off").decode(data, names="wire")
 
 
 def verdict(data: bytes, **limits: int) -> str:
@@ -27,7 +35,13 @@ def verdict(data: bytes, **limits: int) -> str:
         found: Frame | FrameError = scan(data, **limits)
     except FrameError as error:
         found = error
+    try:
+        again: Frame | FrameError = reread(data, **limits)
+    except FrameError as error:
+        again = error
     if isinstance(found, FrameError):
+        assert isinstance(again, FrameError)
+        assert (again.reason, again.where, again.id, again.type) == (found.reason, found.where, found.id, found.type)
         assert 0 <= found.where <= len(data)
         assert found.reason in NO_JSON | OUR_LIMITS | NO_FRAME
         if found.reason not in OUR_LIMITS:
@@ -36,6 +50,15 @@ def verdict(data: bytes, **limits: int) -> str:
     assert whole, f"orjson refuses it: {data!r}"
     start, end = found.payload_span
     assert marshal.dumps(orjson.loads(data[start:end]), 2) == marshal.dumps(value[-1], 2)  # 1 is not 1.0, 0.0 not -0.0
+    built = again.payload if found.type in (2, 3, 6) else again.error_details
+    assert marshal.dumps(built, 2) == marshal.dumps(value[-1] or {}, 2)
+    assert again.payload_span == found.payload_span
+    assert [again.type, again.id, again.action, again.error_code] == [
+        found.type,
+        found.id,
+        found.action,
+        found.error_code,
+    ]
     assert [found.type, found.id] == value[:2]
     assert value[2:-1] == [
         text for text in (found.action, found.error_code, found.error_description) if text is not None

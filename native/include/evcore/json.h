@@ -53,9 +53,10 @@ typedef struct {
 
 #define EV_TAPE_NO_KEY UINT32_MAX
 
-/* Entries that any text of `len` bytes fits, `nodes` values allowed: each value and each name takes two bytes. */
-static inline size_t ev_tape_room(size_t len, size_t nodes) {
-    const size_t by_size = len / 2 + 2, by_nodes = nodes < by_size ? 2 * nodes + 2 : by_size;
+/* Entries that any text of `len` bytes fits, whole or not, `depth` containers and `nodes` values allowed: each value
+ * and each name takes two bytes, but for the brackets that are still open. */
+static inline size_t ev_tape_room(size_t len, unsigned depth, size_t nodes) {
+    const size_t by_size = len / 2 + depth / 2 + 2, by_nodes = nodes < by_size ? 2 * nodes + 2 : by_size;
     return by_size < by_nodes ? by_size : by_nodes;
 }
 

@@ -32,7 +32,7 @@ cdef extern from "evcore/json.h" nogil:
         EV_TAPE_ESCAPED
         EV_JSON_DEPTH_MAX
     const uint32_t EV_TAPE_NO_KEY
-    size_t ev_tape_room(size_t len, size_t nodes)
+    size_t ev_tape_room(size_t len, unsigned depth, size_t nodes)
     size_t ev_json_space(const uint8_t *data, size_t len, size_t at)
     size_t ev_json_text(const uint8_t *token, size_t len, uint8_t *out, size_t *out_len)
     int64_t ev_json_integer(const uint8_t *text, size_t len)
@@ -114,7 +114,8 @@ cdef struct Source:
     const ev_tape *at
     void *names  # list: name -> key, in the spelling asked for
     void *wire   # list: name -> wire name or word
-    void *exact  # the Decoder whose exact paths count; NULL: every number with a fraction is a float
+    bint exact   # every number with a fraction is a Decimal
+    void *paths  # the Decoder whose exact paths count, NULL: none do
 
 
 cdef class Frame:

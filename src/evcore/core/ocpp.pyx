@@ -33,8 +33,7 @@ from evcore.core.ocpp_schema cimport (
 )
 
 from decimal import Decimal, InvalidOperation
-
-import orjson
+from json.encoder import encode_basestring as encode_string
 
 from evcore.errors import FrameError
 
@@ -72,7 +71,8 @@ cdef class Decoder:
     def __init__(self, Tables tables not None, unsigned types, limits, *, judge="strict", exact=False,
                  bint formats=False):
         self.tables, self.version, self.limits, self.formats = tables, tables.version, limits, formats
-        self.rules.max_size, self.rules.max_nodes, self.rules.max_depth = limits.size, limits.nodes, limits.depth
+        self.rules.max_size, self.rules.max_nodes = limits.size, limits.nodes
+        self.rules.max_depth = min(limits.depth, EV_JSON_DEPTH_MAX)
         if limits.size > UINT32_MAX:
             raise ValueError(f"size: expected 4 GiB at most, got {limits.size}")
         self.rules.types = types
@@ -176,7 +176,7 @@ cdef class Decoder:
         cdef Source source
         cdef uint32_t root = self._root(frame, bytes_, parts, action)
         if task == DECODE:
-            room = ev_tape_room(size - at, nodes)
+            room = ev_tape_room(size - at, self.rules.max_depth, nodes)
             tape = next_ = &small[0] if room <= 512 else <ev_tape *>PyMem_Malloc(room * sizeof(ev_tape))
             if tape == NULL:
                 raise MemoryError
@@ -235,12 +235,11 @@ cdef class Decoder:
         source.data, source.at = bytes_, tape + 1
         source.wire = <void *>self.tables.wire
         source.names = source.wire if wire else <void *>self.tables.snake
-        source.exact = <void *>self if self.exact_all or self.exact_paths is not None else NULL
+        source.exact = self.exact_all
+        source.paths = <void *>self if self.exact_paths is not None else NULL
 
     cdef bint _is_exact(self, const Place *place) except -1:
         cdef const Place *around
-        if self.exact_all:
-            return True
         for steps, anchored in self.exact_paths.get(<object>place.name, ()):
             around = place.around
             for step in <tuple>steps:
@@ -263,7 +262,7 @@ cdef class Decoder:
         cdef ev_payload_rules rules
         cdef ev_payload_result result
         cdef Source source
-        cdef ev_tape *tape = <ev_tape *>PyMem_Malloc(ev_tape_room(size - at, nodes) * sizeof(ev_tape))
+        cdef ev_tape *tape = <ev_tape *>PyMem_Malloc(ev_tape_room(size - at, self.rules.max_depth, nodes) * sizeof(ev_tape))
         cdef ev_tape *next_ = tape
         if tape == NULL:
             raise MemoryError
@@ -272,8 +271,7 @@ cdef class Decoder:
             if ev_payload_read(bytes_, size, root, &rules, &nodes, &next_, &at, &result) != EV_JSON_OK:
                 raise self._broken(bytes_, size)
             self._aim(&source, bytes_, tape, True)
-            if not exact:
-                source.exact = NULL
+            source.exact, source.paths = exact, NULL
             return build_object(&source, NULL, source.at[-1].size)
         finally:
             PyMem_Free(tape)
@@ -304,7 +302,9 @@ cdef class Decoder:
             return self._report(frame, bytes_, size, at, &result.first)
         # A name is there twice: as for other parsers the last one counts, so judge what is left of the others. Written
         # anew each name is there once, numbers keep their digits.
-        plain = orjson.dumps(self._free(bytes_, size, at, root, True), default=digits)
+        parts = []
+        write(self._free(bytes_, size, at, root, True), parts)
+        plain = "".join(parts).encode()
         self._fill(&rules)
         ev_payload_read(<const uint8_t *>PyBytes_AS_STRING(plain), <size_t>len(plain), root, &rules, &nodes, NULL,
                         &start, &again)

@@ -55,7 +55,7 @@ cdef object build(Source *source, const Place *place):
     if kind == EV_TAPE_INTEGER:
         return ev_json_integer(at, entry.size)
     if kind == EV_TAPE_REAL:
-        return number(at, entry.size, source.exact != NULL and (<Decoder>source.exact)._is_exact(place))
+        return number(at, entry.size, source.exact or (source.paths != NULL and (<Decoder>source.paths)._is_exact(place)))
     if kind == EV_TAPE_NULL:
         return None
     return kind == EV_TAPE_TRUE

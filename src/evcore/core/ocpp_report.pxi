@@ -74,9 +74,28 @@ cdef dict exact_paths(paths):
     return found
 
 
-def digits(value):
-    """For orjson: a Decimal as the digits it has."""
-    return orjson.Fragment(str(value))
+cdef int write(object value, list out) except -1:
+    """A value that was decoded with Decimals as JSON again, each name once, numbers by their digits."""
+    if isinstance(value, dict):
+        out.append("{")
+        for i, (name, member) in enumerate((<dict>value).items()):
+            out.append(f",{encode_string(name)}:" if i else f"{encode_string(name)}:")
+            write(member, out)
+        out.append("}")
+    elif isinstance(value, list):
+        out.append("[")
+        for i, item in enumerate(<list>value):
+            if i:
+                out.append(",")
+            write(item, out)
+        out.append("]")
+    elif isinstance(value, str):
+        out.append(encode_string(value))
+    elif value is None or isinstance(value, bool):
+        out.append("null" if value is None else "true" if value else "false")
+    else:
+        out.append(str(value))
+    return 0
 
 
 cdef list type_names(unsigned types):

@@ -348,6 +348,14 @@ cdef class Tables:
             found = self._words[index] = {self.wire[name]: name for name in self._name_list(index)}
         return found
 
+    def node_of(self, uint32_t index, str member=None):
+        """The node of a member (by wire or snake name) of an object, or of the items of a list."""
+        if index >= self.schema.node_count:
+            raise IndexError(f"no node {index}")
+        if member is None:
+            return self.schema.nodes[index].items
+        return self.schema.members[self.schema.nodes[index].first + <uint32_t>self.members_of(index)[member]].node
+
     cdef list _name_list(self, uint32_t index):
         if index >= self.schema.node_count:
             raise IndexError(f"no node {index}")
