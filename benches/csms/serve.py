@@ -1,0 +1,168 @@
+"""One CSMS for the benches: `python benches/csms/serve.py NAME` prints its port and serves until it is killed.
+
+link: evcore's door, session and codec, with a handler. server: the whole OcppServer with a ledger in memory.
+mobilityhouse: the peer on websockets. picows: no CSMS at all, sends each frame back: what nobody can fall below in
+Python. All on uvloop, validating strictly, without compression.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import cProfile
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+NOW = "2026-11-23T18:00:00Z"
+ANSWERS: dict[str, Any] = {
+    "BootNotification": {"currentTime": NOW, "interval": 300, "status": "Accepted"},
+    "StatusNotification": {},
+    "Heartbeat": {"currentTime": NOW},
+    "StartTransaction": {"transactionId": 4711, "idTagInfo": {"status": "Accepted"}},
+    "MeterValues": {},
+    "TransactionEvent": {},
+}
+
+
+def say(port: int) -> None:
+    print(port, flush=True)
+
+
+async def link() -> None:
+    from evcore.ocpp import Codec, Session
+    from evcore.ocpp.events import Called
+    from evcore.ocpp.upgrade import VERSIONS, Upgrade
+    from evcore.ocpp.websocket import Link, listen
+
+    codecs = {
+        name: Codec(version, exact=["sampledValue/value", "totalCost"], formats=True)
+        for name, version in VERSIONS.items()
+    }
+    values = 0
+
+    def handle(called: Called) -> Any:
+        nonlocal values
+        if called.action == "MeterValues":
+            values += len(called.payload["meterValue"][0]["sampledValue"])
+        elif called.action == "Authorize":
+            return {"idTagInfo" if "idTag" in called.payload else "idTokenInfo": {"status": "Accepted"}}
+        return ANSWERS[called.action]
+
+    def accept(upgrade: Upgrade, subprotocol: str) -> Link:
+        return Link(Session(codecs[subprotocol], "csms"), handle)
+
+    door = await listen("127.0.0.1", 0, accept)
+    say(door.port)
+    await asyncio.Event().wait()
+
+
+async def server() -> None:
+    from evcore.chargers import OcppServer
+    from evcore.local import LocalHub, LocalLedger
+
+    csms = OcppServer(port=int(os.environ.get("PORT", "0")), ledger=LocalLedger())
+    serving = asyncio.create_task(csms.run(LocalHub()))
+    await csms.started.wait()
+    say(csms.port)
+    await serving
+
+
+async def mobilityhouse() -> None:
+    import ocpp.messages
+    import websockets
+    from ocpp import v16, v201
+    from ocpp.routing import on
+
+    ocpp.messages.ASYNC_VALIDATION = False  # quicker, says its own documentation
+    values = 0
+
+    class Peer16(v16.ChargePoint):
+        @on("BootNotification")
+        def boot(self, **_: Any) -> Any:
+            return v16.call_result.BootNotification(NOW, 300, "Accepted")
+
+        @on("StatusNotification")
+        def status(self, **_: Any) -> Any:
+            return v16.call_result.StatusNotification()
+
+        @on("Authorize")
+        def authorize(self, **_: Any) -> Any:
+            return v16.call_result.Authorize({"status": "Accepted"})
+
+        @on("StartTransaction")
+        def start_transaction(self, **_: Any) -> Any:
+            return v16.call_result.StartTransaction(4711, {"status": "Accepted"})
+
+        @on("MeterValues")
+        def meter_values(self, meter_value: Any, **_: Any) -> Any:
+            nonlocal values
+            values += len(meter_value[0]["sampled_value"])
+            return v16.call_result.MeterValues()
+
+    class Peer201(v201.ChargePoint):
+        @on("BootNotification")
+        def boot(self, **_: Any) -> Any:
+            return v201.call_result.BootNotification(NOW, 300, "Accepted")
+
+        @on("StatusNotification")
+        def status(self, **_: Any) -> Any:
+            return v201.call_result.StatusNotification()
+
+        @on("Authorize")
+        def authorize(self, **_: Any) -> Any:
+            return v201.call_result.Authorize({"status": "Accepted"})
+
+        @on("TransactionEvent")
+        def event(self, **_: Any) -> Any:
+            return v201.call_result.TransactionEvent()
+
+    async def serve(socket: Any) -> None:
+        kind = Peer16 if socket.subprotocol == "ocpp1.6" else Peer201
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await kind("CP", socket).start()
+
+    names: Any = ["ocpp1.6", "ocpp2.0.1"]
+    async with websockets.serve(serve, "127.0.0.1", 0, subprotocols=names, compression=None) as listening:
+        say(next(iter(listening.sockets)).getsockname()[1])
+        await asyncio.Event().wait()
+
+
+async def picows() -> None:
+    from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
+
+    class Echo(WSListener):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == WSMsgType.TEXT:
+                transport.send(WSMsgType.TEXT, frame.get_payload_as_bytes())
+
+    listening = await ws_create_server(lambda _: Echo(), "127.0.0.1", 0, read_buffer_init_size=2048)
+    say(listening.sockets[0].getsockname()[1])
+    await listening.serve_forever()
+
+
+SERVERS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+    each.__name__: each for each in (link, server, mobilityhouse, picows)
+}
+
+if __name__ == "__main__":
+    wanted = SERVERS[sys.argv[1]]
+    if path := os.environ.get("PROFILE"):
+        profile = cProfile.Profile()
+
+        def stop(*_: object) -> None:
+            profile.disable()
+            profile.dump_stats(path)
+            os._exit(0)
+
+        async def profiled() -> None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+            profile.enable()
+            await wanted()
+
+        uvloop.run(profiled())
+    uvloop.run(wanted())
