@@ -49,6 +49,8 @@ format: build
 
 bench: build
 	@$(BIN)/python benches/table.py --out docs/benchmarks.md
+	@$(BIN)/python benches/csms_cpu.py --append docs/benchmarks.md
+	@$(BIN)/python benches/csms_storm.py --append docs/benchmarks.md
 
 # FUZZ_SECONDS=60 make fuzz: how long each target runs.
 fuzz: build

@@ -16,6 +16,7 @@ import asyncio
 import os
 import statistics
 import sys
+from pathlib import Path
 
 import uvloop
 from csms.load import Load
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--stations", type=int, default=100)
     parser.add_argument("--version", choices=["1.6", "2.0.1"], default="1.6")
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
+    parser.add_argument("--append", type=Path, help="write the table at the end of this file too")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[1:] or cores)
@@ -76,16 +78,38 @@ def main() -> None:
     finally:
         for server in servers:
             server.stop()
-    print(f"{options.stations} stations, OCPP {options.version}, {options.rounds} rounds of {options.seconds:g} s")
-    print(f"{'server':15} {'us a message':>12} {'against link':>13} {'spread':>13} {'messages/s':>11}")
+    lines = [*table(costs, rates), "", *verdicts(costs)]
+    title = f"{options.stations} stations, OCPP {options.version}, closed loop of MeterValues with 4 values"
+    text = f"{title}, {options.rounds} rounds of {options.seconds:g} s\n\n" + "\n".join(lines)
+    print(text)
+    if options.append:
+        with options.append.open("a") as file:
+            file.write(f"\n## A CSMS's CPU for one message\n\n{text}\n")
+
+
+def table(costs: dict[str, list[float]], rates: dict[str, list[float]]) -> list[str]:
+    lines = ["| server | its CPU a message | against `link` | spread | messages/s |", "|---|---|---|---|---|"]
     for name, values in costs.items():
-        base = costs.get(OURS, values)
-        ratios = [value / ours for value, ours in zip(values, base, strict=True)]
-        spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
-        print(
-            f"{name:15} {statistics.median(values):12.1f} {statistics.median(ratios):12.2f}x {spread:>13} "
-            f"{statistics.median(rates[name]):11.0f}"
+        ratios = [value / ours for value, ours in zip(values, costs.get(OURS, values), strict=True)]
+        lines.append(
+            f"| {name} | {statistics.median(values):.1f} us | **{statistics.median(ratios):.2f}x** "
+            f"| {min(ratios):.2f}-{max(ratios):.2f} | {statistics.median(rates[name]):.0f} |"
         )
+    return lines
+
+
+def verdicts(costs: dict[str, list[float]]) -> list[str]:
+    """What rows 5 and 6 of the targets ask, for the bare session and for the whole server."""
+    lines = []
+    for ours in (OURS, "server"):
+        told = []
+        for peer, values in costs.items():
+            if ours in costs and peer not in (OURS, "server"):
+                ratios = sorted(own / value for own, value in zip(costs[ours], values, strict=True))
+                told.append(f"{statistics.median(ratios):.3g} of {peer}'s ({ratios[0]:.3g}-{ratios[-1]:.3g})")
+        if told:
+            lines.append(f"{ours}: " + ", ".join(told))
+    return lines
 
 
 if __name__ == "__main__":
