@@ -85,8 +85,9 @@ class Exchange:
 
     def receive(self, data: bytes, now: int) -> list[Event]:
         """What is to be handled of a message; answers have been handed to who waits for them."""
-        self.session.receive(data, now)
-        return self.poll(now, data)
+        called = self.session.take(data, now)
+        events = self.poll(now, data)
+        return events if called is None else [called, *events]
 
     def poll(self, now: int, data: bytes = b"") -> list[Event]:
         left: list[Event] = []

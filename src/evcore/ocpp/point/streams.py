@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 # methods that receive and send: FastAPI and Starlette, aiohttp, then websockets and all that look like it. Starlette's
@@ -19,9 +20,10 @@ def sender_of(connection: Any) -> Callable[[str], Awaitable[None]]:
 
 
 def _method(connection: Any, which: int) -> Callable[..., Awaitable[Any]]:
-    for names in _NAMES:
-        if all(hasattr(type(connection), name) for name in names):
-            method: Callable[..., Awaitable[Any]] = getattr(connection, names[which])
-            return method
-    fallback: Callable[..., Awaitable[Any]] = getattr(connection, _NAMES[-1][which])
-    return fallback
+    method: Callable[..., Awaitable[Any]] = getattr(connection, _names_of(type(connection))[which])
+    return method
+
+
+@lru_cache(maxsize=64)
+def _names_of(kind: type) -> tuple[str, str]:
+    return next((names for names in _NAMES if all(hasattr(kind, name) for name in names)), _NAMES[-1])
