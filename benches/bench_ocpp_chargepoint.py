@@ -1,7 +1,8 @@
-"""A CALL through `route_message` of a ChargePoint: read, judged, handled by a `def` method, answered by a judged answer.
+"""A CALL through `route_message` of a ChargePoint: read, judged, handled by a `def` method, its answer judged and sent.
 
 mobilityhouse_threads is 2.1.0 as it comes, which judges in worker threads; mobilityhouse has that turned off, which is
-faster. accelerated is the same class after `evcore.ocpp.accelerate()`. The connection only counts what it is given.
+faster. mobilityhouse_accelerated is the same class after `evcore.ocpp.accelerate()`. The connection only counts what it
+is given.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ocpp import messages
 from ocpp import routing as their_routing
 from ocpp_messages import MESSAGES
 
-from evcore.ocpp import routing
+from evcore.ocpp import accelerate, routing
 
 BATCH = 20  # messages in one timing, so that the loop's own start and end do not count
 MODULES = {"1.6": "v16", "2.0.1": "v201"}
@@ -46,11 +47,14 @@ def point_of(contestant: str, version: str, action: str) -> tuple[Any, Counting]
     return type("Point", (module.ChargePoint,), {handle.__name__: mark(action)(handle)})("CP", connection), connection
 
 
-@pytest.mark.parametrize("contestant", ["evcore", "mobilityhouse", "mobilityhouse_threads"])
+@pytest.mark.parametrize(
+    "contestant", ["evcore", "mobilityhouse", "mobilityhouse_threads", "mobilityhouse_accelerated"]
+)
 @pytest.mark.parametrize("work", MESSAGES)
 def test_route_message(benchmark: Any, monkeypatch: pytest.MonkeyPatch, work: str, contestant: str) -> None:
     benchmark.group = f"ocpp ChargePoint, {BATCH} messages: {work}"
     version, (kind, _, action, payload) = MESSAGES[work]
+    restore = accelerate() if contestant == "mobilityhouse_accelerated" else lambda: None
     monkeypatch.setattr(messages, "ASYNC_VALIDATION", contestant == "mobilityhouse_threads")
     point, connection = point_of(contestant, version, action)
     numbers = count()
@@ -68,3 +72,5 @@ def test_route_message(benchmark: Any, monkeypatch: pytest.MonkeyPatch, work: st
         assert connection.answers == BATCH
         benchmark.pedantic(lambda batch: runner.run(route(batch)), setup=texts, rounds=300, warmup_rounds=5)
         assert connection.answers >= BATCH * 300
+    monkeypatch.undo()
+    restore()

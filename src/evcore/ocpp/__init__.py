@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from evcore.ocpp import routing, v16, v21, v201
     from evcore.ocpp.codec import Codec, Frame, Limits
     from evcore.ocpp.connection_profile import ConnectionProfile
+    from evcore.ocpp.point.accelerate import accelerate
     from evcore.ocpp.point.handlers import CallContext
     from evcore.ocpp.session import Session
     from evcore.ocpp.station import StationAbout
@@ -24,6 +25,7 @@ __all__ = [
     "Session",
     "StationAbout",
     "StationClient",
+    "accelerate",
     "routing",
     "v16",
     "v21",
@@ -39,6 +41,7 @@ __getattr__ = exports(
         "Frame": "evcore.ocpp.codec",
         "Limits": "evcore.ocpp.codec",
         "Session": "evcore.ocpp.session",
+        "accelerate": "evcore.ocpp.point.accelerate",
         "routing": "evcore.ocpp.routing",
         "v16": "evcore.ocpp.v16",
         "v21": "evcore.ocpp.v21",

@@ -20,7 +20,8 @@ def sender_of(connection: Any) -> Callable[[str], Awaitable[None]]:
 
 
 def _method(connection: Any, which: int) -> Callable[..., Awaitable[Any]]:
-    method: Callable[..., Awaitable[Any]] = getattr(connection, _names_of(type(connection))[which])
+    kind: type = type(connection)
+    method: Callable[..., Awaitable[Any]] = getattr(connection, _names_of(kind)[which])
     return method
 
 
