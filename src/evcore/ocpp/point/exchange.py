@@ -87,7 +87,10 @@ class Exchange:
         """What is to be handled of a message; answers have been handed to who waits for them."""
         called = self.session.take(data, now)
         events = self.poll(now, data)
-        return events if called is None else [called, *events]
+        if called is None:
+            return events
+        self.session.defer(called)
+        return [called, *events]
 
     def poll(self, now: int, data: bytes = b"") -> list[Event]:
         left: list[Event] = []
