@@ -36,6 +36,12 @@ def judged(judge, kind, action, payload, version):
     return message.payload
 
 
+def has_whole_float(value):
+    if isinstance(value, dict | list):
+        return any(map(has_whole_float, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and value.is_integer()
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1 << 30))
 def test_it_judges_as_before(every_schema, make_payload, mutate_payload, seed):
@@ -46,7 +52,7 @@ def test_it_judges_as_before(every_schema, make_payload, mutate_payload, seed):
             payload = make_payload(schema, seed)
             if seed % 2:
                 payload = mutate_payload(payload, seed)
-            if kind == "send" or (version != "1.6" and "1.0" in json.dumps(payload)):  # 1.0 is an integer by draft 6
+            if kind == "send" or (version != "1.6" and has_whole_float(payload)):  # an integer by draft 6
                 continue
             results = [
                 judged(judge, kind, schema.action, copy.deepcopy(payload), version) for judge in (ours, ORIGINAL[0])

@@ -83,16 +83,8 @@ class Exchange:
 
     # The peer's messages
 
-    def receive(self, data: bytes, now: int) -> list[Event]:
-        """What is to be handled of a message; answers have been handed to who waits for them."""
-        called = self.session.take(data, now)
-        events = self.poll(now, data)
-        if called is None:
-            return events
-        self.session.defer(called)
-        return [called, *events]
-
     def poll(self, now: int, data: bytes = b"") -> list[Event]:
+        """What is to be handled after a message; answers have been handed to who waits for them."""
         left: list[Event] = []
         for event in self.session.poll(now):
             if isinstance(event, Finished):

@@ -40,13 +40,16 @@ class RoutedCall(Call):  # type: ignore[misc]
 
 @dataclasses.dataclass(slots=True)
 class Job:
-    """A CALL or SEND in work. answered_ns: None until it was answered, and well."""
+    """A CALL or SEND in work. deferred: the session waits for its answer; until then that is `reply`. answered_ns: None
+    until it was answered, and well."""
 
     exchange: Exchange
     called: Called | Notified
     data: bytes
     received_ns: int
     route: Mapping[str, Any]
+    deferred: bool = True
+    reply: bytes | None = None
     answer: Any = None
     answered_ns: int | None = None
 
@@ -77,45 +80,58 @@ class Handling:
 
     async def _take(self, exchange: Exchange, data: bytes, *, overridden: bool) -> None:
         """Handle a message. overridden: CALLs go to a `_handle_call` that somebody has written."""
-        now, jobs = time.monotonic_ns(), []
-        for event in exchange.receive(data, now):
-            if isinstance(event, Called) and self._is_full(exchange, event):
-                continue
-            if isinstance(event, Called) and overridden:
-                self._spawn(self._hand_over(RoutedCall(event, exchange)))
-            elif isinstance(event, (Called, Notified)):
-                job = self._handled(exchange, event, data, now)
-                if job is not None:
-                    jobs.append(job)
-            else:
-                self._note(event)
-        await self._transmit(exchange)
-        for job in jobs:
+        session, now = exchange.session, time.monotonic_ns()
+        called = session.take(data, now)
+        job = None if called is None else self._called(exchange, called, now, overridden)
+        if session.has_news():
+            for event in exchange.poll(now, data):
+                if isinstance(event, Notified):
+                    job = self._handled(Job(exchange, event, data, now, self._route(event.action)))
+                else:
+                    self._note(event)
+            await self._transmit(exchange)
+        if job is not None:
+            if job.reply is not None:
+                async with exchange.sending:
+                    await self._send(job.reply.decode())
             self._run_after(job)
 
-    def _is_full(self, exchange: Exchange, called: Called) -> bool:
-        if len(self._tasks) < HANDLERS_LIMIT:
-            return False
-        exchange.session.refuse(called.id, "InternalError", f"{HANDLERS_LIMIT} handlers are in work")
-        return True
+    def _called(self, exchange: Exchange, called: Called, now: int, overridden: bool) -> Job | None:
+        """As `_handled`, for a CALL."""
+        session = exchange.session
+        if len(self._tasks) >= HANDLERS_LIMIT:
+            session.defer(called)
+            session.refuse(called.id, "InternalError", f"{HANDLERS_LIMIT} handlers are in work")
+        elif overridden:
+            session.defer(called)
+            self._spawn(self._hand_over(RoutedCall(called, exchange)))
+        else:
+            return self._handled(Job(exchange, called, called.data, now, self._route(called.action), False))
+        return None
 
-    def _handled(self, exchange: Exchange, called: Called | Notified, data: bytes, now: int) -> Job | None:
-        """The job if it is done already; None where there is no handler, or it has become a task."""
-        try:
-            job = Job(exchange, called, data, now, self._route(called.action))
-        except NotSupportedError as error:
-            if isinstance(called, Called):
-                exchange.session.refuse(called.id, *reply_to(error))
+    def _handled(self, job: Job) -> Job | None:
+        """The job if it is done already, its `reply` to be sent; None where it was refused or has become a task."""
+        if "_on_action" not in job.route:
+            self._defer(job)
+            job.exchange.session.refuse(job.called.id, *reply_to(_unhandled(job.called.action)))
             return None
         left = self._begin(job)
         if left is None:
             return job
+        self._defer(job)
         self._spawn(self._complete(job, left))
         return None
 
+    def _defer(self, job: Job) -> None:
+        if not job.deferred and isinstance(job.called, Called):
+            job.deferred = True
+            job.exchange.session.defer(job.called)
+
     async def _handle_fully(self, msg: RoutedCall) -> None:
         called = msg.called
-        job = Job(msg.exchange, called, called.data, time.monotonic_ns(), self._route(called.action))
+        job = Job(msg.exchange, called, called.data, called.received_ns, self._route(called.action))
+        if "_on_action" not in job.route:
+            raise _unhandled(called.action)
         left = self._begin(job)
         if left is None:
             await self._conclude(job)
@@ -135,10 +151,7 @@ class Handling:
     # One handler
 
     def _route(self, action: str) -> Mapping[str, Any]:
-        route = self.route_map.get(action, {})
-        if "_on_action" not in route:
-            raise NotSupportedError(details={"cause": f"No handler for {action} registered."})
-        return route
+        return self.route_map.get(action, {})
 
     def _begin(self, job: Job) -> Awaitable[Any] | None:
         """Call the handler. What is left to be awaited; None when the CALL has been answered."""
@@ -190,21 +203,27 @@ class Handling:
         )
 
     def _answer(self, job: Job, result: Any) -> None:
-        called, now = job.called, time.monotonic_ns()
+        called, session, now = job.called, job.exchange.session, time.monotonic_ns()
         if isinstance(called, Notified):  # a SEND is never answered
             job.answered_ns = now
             return
         payload = {} if result is None else result
-        answered = job.exchange.session.answer(called.id, payload, now)
-        for event in job.exchange.poll(now):
-            self._note(event)
-            if isinstance(event, Anomaly) and event.reason == "invalid_answer" and event.id == called.id:
-                answered = False
+        if job.deferred:
+            answered = session.answer(called.id, payload, now)
+        else:
+            job.reply = session.reply(called, payload)
+            answered = job.reply is not None
+        if session.has_news():
+            for event in job.exchange.poll(now):
+                self._note(event)
+                if isinstance(event, Anomaly) and event.reason == "invalid_answer" and event.id == called.id:
+                    answered = False
         if answered:
             job.answer, job.answered_ns = payload, now
 
     def _refuse(self, job: Job, error: BaseException) -> None:
         self._report(job.called.action, error)
+        self._defer(job)
         if isinstance(job.called, Called):
             job.exchange.session.refuse(job.called.id, *reply_to(error))
 
@@ -265,6 +284,11 @@ class Handling:
             self.logger.log(
                 logging.DEBUG if many else logging.WARNING, "%s: %s: %s", self.id, event.reason, event.detail
             )
+
+
+def _unhandled(action: str) -> Exception:
+    error: Exception = NotSupportedError(details={"cause": f"No handler for {action} registered."})
+    return error
 
 
 def _plain(answer: Any) -> Any:
