@@ -82,6 +82,7 @@ KEYS = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,12}", fullmatch=True)
 VALUES = st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda x: st.lists(x) | st.dictionaries(KEYS, x))
 
 
+@settings(max_examples=30, deadline=None)
 @given(value=VALUES)
 def test_names_are_converted_as_before(value):
     restore = accelerate()
