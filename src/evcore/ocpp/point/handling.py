@@ -212,7 +212,7 @@ class Handling:
             answered = session.answer(called.id, payload, now)
         else:
             job.reply = session.reply(called, payload)
-            answered = job.reply is not None
+            answered = job.reply is not None or not job.exchange.closed
         if session.has_news():
             for event in job.exchange.poll(now):
                 self._note(event)
