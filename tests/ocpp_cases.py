@@ -136,7 +136,7 @@ class Cases:
         rng = self.rng
         self._beyond = False
         self._share = rng.choice(SHARES)
-        if rng.random() < 0.003:
+        if rng.random() < 0.001:
             self._share = 4.0
         value = self._build(self.schema.root, rng.choice(self.paths), defect)
         try:
@@ -195,8 +195,8 @@ class Cases:
     def _items(self, node: Node, path: Path, defect: Any) -> list[Any]:
         rng = self.rng
         least, most = node.get("minItems", 0), node.get("maxItems", 4)
-        count = min(most, least + rng.choice((0, 0, 0, 1, 2)))
-        if rng.random() < (0.1 if most <= 32 else 0.005) and "maxItems" in node:
+        count = min(most, least + (rng.random() < 0.15))
+        if rng.random() < (0.03 if most <= 32 else 0.001) and "maxItems" in node:
             count = most
         inner = node.get("items", {})
         if not path:
@@ -270,7 +270,7 @@ class Cases:
         if least and self.rng.random() < 0.5:
             return value[: least - 1]
         count = (most if most is not None else 4) + self.rng.choice((0, 1, 1, 2))
-        if count > 32 and self.rng.random() < 0.9:  # seldom, since it takes long to judge
+        if count > 32 and self.rng.random() < 0.95:  # seldom, since it takes long to judge
             count = 5
         return (
             (value or [self._build(node.get("items", {}), (), None)]) * count if count > len(value) else value[:count]
@@ -317,7 +317,7 @@ FREE = (
     {"a": {"b": "é"}},
 )
 OTHERS = (None, True, False, 0, 7, -7, 1.0, 0.5, -1e300, "", "word", "7", "z" * 6000, [], {}, [1], {"a": 1}, [[]], [{}])
-SHARES = (0.0, 0.0, 0.0, 0.1, 0.3)  # of the optional members
+SHARES = (0.0, 0.0, 0.0, 0.1, 0.2)  # of the optional members
 _OPTIONS = (None, orjson.OPT_INDENT_2)
 
 

@@ -1,6 +1,6 @@
-"""The differential: jsonschema against `check` and `decode`, on payloads made from every schema of every version.
+"""The differential: jsonschema against `check`, `decode` and `encode_*`, on payloads from every schema there is.
 
-`make test` asks for 10^4 verdicts, always the same ones; `make fuzz` for 10^6 of a new seed (EVCORE_VERDICTS,
+`make test` asks for 10^5 verdicts, always the same ones; `make fuzz` for 10^6 of a new seed (EVCORE_VERDICTS,
 EVCORE_SEED). Draft 4 judges 1.6 and draft 6 judges 2.x, as the schemas say; where there is a `multipleOf`, numbers
 are judged by their digits. What is refused for a limit, or for an integer of more than 64 bits, is counted apart.
 """
@@ -21,15 +21,15 @@ import pytest
 from ocpp_cases import Case, Cases
 
 from evcore.errors import FrameError, PayloadError
-from evcore.ocpp import Codec, Frame, Limits
+from evcore.ocpp import Codec, Limits
 from evcore.ocpp.names import snake
 from evcore.ocpp.schemas import VERSIONS, Schema, schemas_of
 from evcore.ocpp.violations import CODES, spell
 
-VERDICTS = int(os.environ.get("EVCORE_VERDICTS", "10000"))
+VERDICTS = int(os.environ.get("EVCORE_VERDICTS", "100000"))
 SEED = os.environ.get("EVCORE_SEED", "0")
 MEMBERS = 6427  # paths in all schemas, the roots included
-PARTS = 8
+PARTS = 12
 APART = {"limit", "int64"}
 TYPES = {"request": 2, "response": 3, "send": 6}
 
@@ -101,6 +101,12 @@ class Sides:
     def __init__(self, schema: Schema, kind: str) -> None:
         self.schema, self.kind, self.judge = schema, kind, Judge(schema)
         self.codec = Codec(schema.version, limits=Limits(size=1 << 22))
+        encode = {
+            "request": self.codec.encode_call,
+            "response": self.codec.encode_result,
+            "send": self.codec.encode_send,
+        }
+        self.encode = encode[kind]
         head = [TYPES[kind], "1"] if kind == "response" else [TYPES[kind], "1", schema.action]
         self.head = orjson.dumps(head)[:-1] + b","
         self.action = schema.action if kind == "response" else None
@@ -112,8 +118,8 @@ class Sides:
             expected = self.judge.is_valid(case.text)
         except orjson.JSONDecodeError:
             expected = None
-        checked = self._outcome(self.codec.check, message)
-        decoded = self._outcome(self.codec.decode, message)
+        checked = outcome(self.codec.check, message, action=self.action)
+        decoded = outcome(self.codec.decode, message, action=self.action)
         if isinstance(checked, (FrameError, PayloadError)):
             assert (type(checked), str(checked)) == (type(decoded), str(decoded))
         if isinstance(checked, FrameError):
@@ -125,18 +131,39 @@ class Sides:
             assert expected is False, checked
             if thorough:
                 assert (checked.code, checked.path) in self.judge.violations(case.text), checked
+            if not case.beyond:
+                self._is_never_written(self.judge.read(case.text), checked)
             return "refused"
         assert expected is True
         payload = orjson.loads(case.text) or {}
         assert same(self.codec.decode(message, names="wire", action=self.action).payload, payload)
         assert same(decoded.payload, snaked(self.schema.root, payload))
+        self._comes_back(payload, decoded.payload)
         return "valid"
 
-    def _outcome(self, call: Callable[..., Frame], message: bytes) -> Any:
-        try:
-            return call(message, action=self.action)
-        except (FrameError, PayloadError) as error:
-            return error
+    def _comes_back(self, payload: Any, snake_payload: Any) -> None:
+        """What was read, written under either names, is read again."""
+        written = self.encode("1", self.schema.action, payload)
+        assert self.encode("1", self.schema.action, snake_payload) == written
+        assert same(self.codec.decode(written, names="wire", action=self.action).payload, payload)
+
+    def _is_never_written(self, payload: Any, refusal: PayloadError) -> None:
+        """And the refusal is that of the reader. A Decimal has no spelling: 12.5E1 is written as 125."""
+        found = outcome(self.encode, "1", self.schema.action, payload)
+        if isinstance(found, PayloadError):
+            assert (found.code, found.path, found.expected) == (refusal.code, refusal.path, refusal.expected)
+            assert (found.id, found.action, found.type) == (refusal.id, refusal.action, refusal.type)
+        else:
+            assert self.schema.decimal
+            assert self.judge.is_valid(found[len(self.head) : -1])
+
+
+def outcome(call: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """What it returns or which of our errors it raises."""
+    try:
+        return call(*arguments, **more)
+    except (FrameError, PayloadError) as error:
+        return error
 
 
 def every_side() -> list[Sides]:
