@@ -29,7 +29,7 @@ from evcore.ocpp.violations import CODES, spell
 VERDICTS = int(os.environ.get("EVCORE_VERDICTS", "100000"))
 SEED = os.environ.get("EVCORE_SEED", "0")
 MEMBERS = 6427  # paths in all schemas, the roots included
-PARTS = 12
+PARTS = 20
 APART = {"limit", "int64"}
 TYPES = {"request": 2, "response": 3, "send": 6}
 

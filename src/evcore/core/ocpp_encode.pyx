@@ -128,14 +128,12 @@ cdef class Encoder(Decoder):
         cdef int kind = REQUEST if type == TYPE_CALL else RESPONSE if type == TYPE_CALLRESULT else SEND
         cdef _Head head = self._writer.head(kind, action)
         cdef bytes tail
-        cdef bytes start
         if head is None:
             tail = b"," if kind == RESPONSE else b"," + self._string(action) + b","
         else:
             tail = head.tail
-        start = self._string(id)
         message = self._write(type, id, tail, 0 if head is None else head.root, payload, False)
-        return message, 3 + len(start) + len(tail)
+        return message, 3 + len(self._string(id)) + len(tail)
 
     def error_message(self, int type, id, str code not None, str description not None, details):
         """A CALLERROR (4) or CALLRESULTERROR (5)."""
