@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -65,6 +63,8 @@ def members(which: Literal["billed", "telling"]) -> frozenset[str]:
 
 @functools.cache
 def _file() -> dict[str, Any]:
+    import tomllib  # here, as difflib below: who is strict needs neither
+
     return tomllib.loads((resources.files("evcore.ocpp") / "repairs.toml").read_text("utf-8"))
 
 
@@ -80,6 +80,8 @@ def check_names(names: Collection[str]) -> frozenset[str]:
         raise ValueError(f"repairs: expected a list of names, got the text {names[:40]!r}")
     for name in names:
         if name not in table():
+            import difflib
+
             close = difflib.get_close_matches(str(name), table(), n=1)
             meant = f"a known repair, perhaps {close[0]}" if close else f"one of {', '.join(table())}"
             raise ValueError(f"repairs: expected {meant}, got {str(name)[:40]!r}")
