@@ -8,8 +8,8 @@ import pytest
 
 NAMES = {
     "evcore": "__version__ backends can chargers errors gateway meters modbus model ocpp sim",
-    "evcore.ocpp": "CallContext Codec ConnectionProfile Frame Limits Session StationAbout StationClient accelerate "
-    "routing v16 v201 v21",
+    "evcore.ocpp": "CallContext Codec ConnectionProfile Frame Limits Policy Repair Rule Session StationAbout "
+    "StationClient accelerate routing v16 v201 v21",
     "evcore.modbus": "Client InvalidReply Layout Master ModbusException ModbusTimeout Plan Point Profile ReadRequest "
     "Request WriteRequest connect crc16 decode_registers",
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from evcore.ocpp.connection_profile import ConnectionProfile
     from evcore.ocpp.point.accelerate import accelerate
     from evcore.ocpp.point.handlers import CallContext
+    from evcore.ocpp.policy import Policy, Rule
+    from evcore.ocpp.repairs import Repair
     from evcore.ocpp.session import Session
     from evcore.ocpp.station import StationAbout
     from evcore.ocpp.websocket.station_client import StationClient
@@ -22,6 +24,9 @@ __all__ = [
     "ConnectionProfile",
     "Frame",
     "Limits",
+    "Policy",
+    "Repair",
+    "Rule",
     "Session",
     "StationAbout",
     "StationClient",
@@ -40,6 +45,9 @@ __getattr__ = exports(
         "ConnectionProfile": "evcore.ocpp.connection_profile",
         "Frame": "evcore.ocpp.codec",
         "Limits": "evcore.ocpp.codec",
+        "Policy": "evcore.ocpp.policy",
+        "Repair": "evcore.ocpp.repairs",
+        "Rule": "evcore.ocpp.policy",
         "Session": "evcore.ocpp.session",
         "accelerate": "evcore.ocpp.point.accelerate",
         "routing": "evcore.ocpp.routing",
