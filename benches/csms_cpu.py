@@ -6,7 +6,7 @@ Servers are processes of their own on one core, the load (`evcore.sim.Fleet`, in
 saturates first, so the rate says nothing: what counts is the CPU time of the server's process over the messages that
 it answered. All contestants validate the payload, hand it to a handler and answer, but `picows`, which sends the frame
 back. One round measures all of them, one after the other; ratios are within a round, their median is quoted.
-For ocpp-rpc: `npm install ocpp-rpc` in a folder of your own, and NODE_PATH=folder/node_modules.
+For ocpp-rpc: `npm install --prefix .venv/node ocpp-rpc`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+MODULES = HERE.parents[1] / ".venv" / "node" / "node_modules"
 
 
 class Missing(RuntimeError):
@@ -23,10 +24,10 @@ class Server:
         command = [sys.executable, str(HERE / "serve.py"), name]
         environment = {**os.environ, **environment}
         if name == "ocpp-rpc":
-            node, folder = shutil.which("node"), os.environ.get("NODE_PATH", "")
+            node, folder = shutil.which("node"), os.environ.get("NODE_PATH") or str(MODULES)
             if node is None or not Path(folder, "ocpp-rpc").is_dir():
-                raise Missing("node, or ocpp-rpc: `npm install ocpp-rpc` in a folder, NODE_PATH=that/node_modules")
-            command = [node, str(HERE / "serve_rpc.js")]
+                raise Missing("node, or ocpp-rpc: npm install --prefix .venv/node ocpp-rpc")
+            command, environment["NODE_PATH"] = [node, str(HERE / "serve_rpc.js")], folder
         if pin := shutil.which("taskset"):
             command = [pin, "-c", str(core), *command]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
