@@ -298,3 +298,24 @@ def test_depth_of_the_codec_is_within_what_every_parser_on_the_way_can_take():
         data = f"[{data}]"
     frame = codec.decode(f'[2,"1","DataTransfer",{{"vendorId":"V","data":{data}}}]')
     assert codec.encode_call("1", "DataTransfer", frame.payload)
+
+
+# ---- names that are there twice ----
+
+
+@pytest.mark.parametrize(
+    ("message", "repeated"),
+    [
+        (b'[2,"1","Authorize",{"idTag":"A"}]', False),
+        (b'[2,"1","Authorize",{"idTag":"A","idTag":"A"}]', True),
+        (b'[2,"1","Authorize",{"idTag":5,"idTag":"A"}]', True),
+        (b'[2,"1","Authorize",{"idTag":"A","\\u0069dTag":"B"}]', True),
+        (b'[3,"2",{"idTagInfo":{"status":"Blocked","status":"Accepted"}}]', True),
+        (b'[4,"1","GenericError","",{"a":1,"a":2}]', False),
+    ],
+)
+def test_a_frame_tells_whether_a_member_of_its_schema_is_there_twice(message, repeated):
+    codec = Codec("1.6")
+    assert codec.check(message, action="Authorize").repeated == repeated
+    assert codec.decode(message, action="Authorize").repeated == repeated
+    assert not codec.scan(message).repeated

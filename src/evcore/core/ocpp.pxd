@@ -125,6 +125,7 @@ cdef class Frame:
     cdef public object payload
     cdef object _error              # None, or [code, description, details]
     cdef public bytes mended
+    cdef readonly bint repeated
     cdef tuple _repairs             # None: none
     cdef Py_ssize_t _start, _end    # of the payload; _start -1: no span
 

@@ -187,6 +187,7 @@ cdef class Decoder:
             if status != EV_JSON_OK or not (whole or ev_ocpp_closed(bytes_, size, end)):
                 return self._refuse(self._broken(bytes_, size), bytes_, size, judge, task, wire, action)
             frame._start, frame._end = <Py_ssize_t>at, <Py_ssize_t>end
+            frame.repeated = result.repeated
             if judge != OFF and (root == EV_SCHEMA_NONE or result.first.rule != EV_RULE_NONE):
                 error = self._judged(frame, bytes_, size, at, root, &result)
                 if error is not None:

@@ -12,6 +12,8 @@ cdef class Frame:
     error_code, error_description, error_details: of a CALLERROR or CALLRESULTERROR, otherwise None.
     repairs: what the lenient mode mended (`evcore.ocpp.repairs.Repair`), () if nothing. mended: the whole message as it
     was then understood, to which payload_span refers; None if it was as received.
+    repeated: once it was checked or decoded, whether an object has a member of its schema twice. The last one counts, but
+    it need not where the same bytes are read next: who passes them on writes them anew.
     Source: OCPP-J 1.6, 4.2; OCPP 2.1 Part 4, 4.2.
     """
 
