@@ -129,8 +129,7 @@ class Session:
         """Tell the peer that its answer to our CALL cannot be used (2.1, as in use case I08). False: there is no such
         answer, it was refused before, or the version has no word for it.
         """
-        results = self._calls.results
-        if self._closed or results is None or results.take(id) is None:
+        if self._closed or self._calls.results is None or self._calls.results.take(id) is None:
             return False
         self._out.append(self.codec.encode_result_error(id, code, description, dict(details or {})))
         return True
@@ -172,7 +171,8 @@ class Session:
 
     def defer(self, called: Called) -> None:
         """A CALL which `take` just returned will get its `answer`, or `refuse`, later."""
-        self._theirs.waiting[called.id] = called
+        if not self._closed:
+            self._theirs.waiting[called.id] = called
 
     def refuse(self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None) -> bool:
         """Answer a CALL with a CALLERROR. False as in `answer`."""

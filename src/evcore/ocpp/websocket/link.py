@@ -223,6 +223,7 @@ class Link:
         if self._running >= self.session.unanswered:  # only of handlers that do not end when they are cancelled
             task.cancel()
             self.session.refuse(called.id, "InternalError", "too many calls at once")
+            self._told(Anomaly("too_many_calls", f"{self._running} are in work", called.id, called.action, True))
         elif self._handler_timeout_s is not None:
             timer = self._loop.call_later(self._handler_timeout_s, self._overdue, called, task)
         self._running += 1
