@@ -233,12 +233,29 @@ async def test_handlers_that_never_end_are_bounded_and_cost_no_answer_of_others(
     point = make(connection, on_heartbeat=on("Heartbeat")(on_heartbeat))
     for number in range(300):
         await point.route_message(json.dumps([2, f"h{number}", "Heartbeat", {}]))
-    assert len(connection.sent) >= 40
+    assert len(connection.sent) == 300 - 64
     assert {(answer[0], answer[2]) for answer in connection.sent} == {(4, "InternalError")}
     connection.sent.clear()
     stuck.set()
     await point.settle()
     assert {answer[0] for answer in connection.sent} == {3}
+
+
+async def test_a_handler_that_takes_too_long_is_cancelled_and_its_call_refused(connection):
+    ended = []
+
+    async def on_heartbeat(self, **payload):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    kind = type("Point", (v16.ChargePoint,), {"on_heartbeat": on("Heartbeat")(on_heartbeat)})
+    point = kind("CP", connection, handler_timeout=0.01)
+    await point.route_message(HEARTBEAT)
+    await point.settle()
+    assert ended == [True]
+    assert [answer[:3] for answer in connection.sent] == [[4, "7", "InternalError"]]
 
 
 async def test_tasks_of_after_are_bounded_too(connection):
@@ -421,6 +438,18 @@ async def test_a_call_that_is_given_up_does_not_hold_the_next(connection):
     following = asyncio.ensure_future(point.call(v16.call.ClearCache(), unique_id="2"))
     await asyncio.sleep(0)
     await point.route_message('[3,"1",{"status":"Rejected"}]')
+    assert (await connection.next_sent(2))[1] == "2"
+    await point.route_message('[3,"2",{"status":"Accepted"}]')
+    assert (await following).status == "Accepted"
+
+
+async def test_a_call_that_is_given_up_and_never_answered_holds_the_next_until_its_time_is_over(connection):
+    point = v16.ChargePoint("CP", connection, response_timeout=0.2)
+    asking = asyncio.ensure_future(point.call(v16.call.ClearCache(), unique_id="1"))
+    await connection.next_sent()
+    asking.cancel()
+    await asyncio.sleep(0.05)
+    following = asyncio.ensure_future(point.call(v16.call.ClearCache(), unique_id="2"))
     assert (await connection.next_sent(2))[1] == "2"
     await point.route_message('[3,"2",{"status":"Accepted"}]')
     assert (await following).status == "Accepted"

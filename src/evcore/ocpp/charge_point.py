@@ -7,6 +7,7 @@ is listed in docs/moving-from-mobilityhouse.md.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import uuid
 from collections.abc import Callable
@@ -32,6 +33,11 @@ LOGGER = logging.getLogger("ocpp")
 CALLS_LIMIT = 64  # own CALLs that may wait for their turn
 
 
+@functools.cache
+def _strict(version: str) -> Codec:
+    return Codec(version)
+
+
 class ChargePoint(Handling):
     """The other end of a connection: for a CSMS the station, for a station the CSMS.
 
@@ -39,8 +45,8 @@ class ChargePoint(Handling):
     `evcore.ocpp.websocket.Stream`), `receive_text` and `send_text` (FastAPI), `receive_str` and `send_str` (aiohttp).
     response_timeout: seconds that the peer has for an answer. role: with "csms" or "station" the rules about messages
     before BootNotification was accepted are kept, as seen from that side; None lets all pass, as mobilityhouse does.
-    codec: how messages are judged, for example leniently; strictly unless given. Subclass
-    `evcore.ocpp.v16.ChargePoint`, `v201` or `v21`.
+    codec: how messages are judged, for example leniently; strictly unless given. handler_timeout: seconds after which a
+    handler is cancelled and its CALL refused; None: never. Subclass `evcore.ocpp.v16.ChargePoint`, `v201` or `v21`.
     """
 
     _call_result: Any
@@ -54,8 +60,9 @@ class ChargePoint(Handling):
         *,
         role: Role | None = None,
         codec: Codec | None = None,
+        handler_timeout: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(handler_timeout)
         self.id = id
         self._connection = connection
         self._response_timeout = response_timeout
@@ -163,8 +170,9 @@ class ChargePoint(Handling):
         if current is None or current.connection is not self._connection:
             if current is not None:
                 current.close()
-            codec = Codec(self._ocpp_version) if self._codec is None else self._codec
-            current = Exchange(self._connection, codec, self._role, self._response_timeout, self._skips)
+            codec = _strict(self._ocpp_version) if self._codec is None else self._codec
+            timeout = self._response_timeout
+            current = Exchange(self._connection, codec, self._role, timeout, self._skips, self._overdue)
             self._current = current
         return current
 

@@ -19,6 +19,8 @@ from evcore.ocpp.point.errors import violation
 from evcore.ocpp.point.unjudged import UnjudgedCodec
 from evcore.ocpp.session import Session
 
+UNANSWERED = 64  # of the peer's CALLs; some stations do not wait for answers after they were offline
+
 
 class Answer(CallResult):  # type: ignore[misc]
     """An answer of the peer as `ocpp` has it, and with the names that its dataclasses use. payload: with wire names."""
@@ -32,10 +34,17 @@ class Answer(CallResult):  # type: ignore[misc]
 
 
 class Exchange:
-    """connection: as the user gave it. closed: no answer comes or goes any more. sending: held by who writes."""
+    """connection: as the user gave it. closed: no answer comes or goes any more. sending: held by who writes. skips:
+    actions that are not judged. due: called when time alone has made something to send."""
 
     def __init__(
-        self, connection: Any, codec: Codec, role: Role | None, timeout_s: float, skips: Callable[[str], bool]
+        self,
+        connection: Any,
+        codec: Codec,
+        role: Role | None,
+        timeout_s: float,
+        skips: Callable[[str], bool],
+        due: Callable[[Exchange], None],
     ) -> None:
         self.connection = connection
         self.codec = UnjudgedCodec(codec, skips)
@@ -44,10 +53,12 @@ class Exchange:
             "csms" if role is None else role,
             gate=role is not None,
             call_timeout=int(timeout_s * 1e9),
+            unanswered=UNANSWERED,
             names="snake",
         )
         self.sending = asyncio.Lock()
         self.closed = False
+        self._due = due
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: int | None = None
@@ -140,8 +151,9 @@ class Exchange:
         self._timer_at = deadline
         if deadline is not None:
             delay = max(deadline - time.monotonic_ns(), 0) / 1e9
-            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
-    def _due(self) -> None:
+    def _expire(self) -> None:
         self._timer = self._timer_at = None
         self.poll(time.monotonic_ns())
+        self._due(self)

@@ -63,7 +63,8 @@ class Handling:
     _call: Any
     _ocpp_version: str
 
-    def __init__(self) -> None:
+    def __init__(self, handler_timeout: float | None) -> None:
+        self._handler_timeout = handler_timeout
         self.anomalies: Counter[str] = Counter()  # what the peer did against the rules, by kind
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -167,7 +168,8 @@ class Handling:
 
     async def _complete(self, job: Job, left: Awaitable[Any]) -> None:
         try:
-            result = await left
+            async with asyncio.timeout(self._handler_timeout):
+                result = await left
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the peer waits, whatever it was
             self._refuse(job, error)
         else:
@@ -260,6 +262,10 @@ class Handling:
             async with exchange.sending:
                 for message in messages:
                     await self._send(message.decode())
+
+    def _overdue(self, exchange: Exchange) -> None:
+        if exchange.session.has_news():
+            self._spawn(self._transmit(exchange))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it at once as far as it does not wait for anything, the rest in a task that is kept."""
