@@ -85,7 +85,8 @@ def _number_text(row: Row, spot: Spot) -> Any:
         return None
     if isinstance(spot.value, bool):
         return "true" if spot.value else "false"
-    return str(spot.value)
+    text = spot.value.text if isinstance(spot.value, Number) else str(spot.value)
+    return None if "e" in text.lower() else text  # an exponent in a text could be anything, in a token most of all
 
 
 def _object_text(row: Row, spot: Spot) -> Any:
@@ -220,14 +221,27 @@ for _row in table().values():
         _BY_RULE.setdefault(_rule, []).append(_row)
 
 
+class Number(Decimal):
+    """A number with a fraction or exponent; text: as it was received."""
+
+    __slots__ = ("text",)
+
+    text: str
+
+    def __new__(cls, text: str) -> Number:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
 def dump(value: object) -> bytes:
-    """JSON of a payload whose numbers with a fraction are Decimals: their digits stay."""
+    """JSON of a payload that `parse` read: numbers keep their digits."""
     return orjson.dumps(value, default=_digits)
 
 
 def _digits(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
+        return orjson.Fragment(value.text if isinstance(value, Number) else str(value))
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
@@ -238,8 +252,8 @@ def parse(text: bytes) -> Any:
     return json.loads(text, parse_float=_number)
 
 
-def _number(text: str) -> Decimal | float:
+def _number(text: str) -> Number | float:
     try:
-        return Decimal(text)
+        return Number(text)
     except InvalidOperation:  # an exponent beyond any use, of a zero or of next to nothing
         return float(text)
