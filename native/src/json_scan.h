@@ -108,6 +108,18 @@ static inline ev_json_status ev_scan_number(const uint8_t **at, const uint8_t *e
     *at = p;
     if (p == first) return EV_JSON_SYNTAX;
     if (p - first < 19 && (p == end || (*p != '.' && (*p | 0x20) != 'e'))) return EV_JSON_OK;
+    if (p < end && *p == '.') { /* a short one without exponent, as most are */
+        const uint8_t *point = p++;
+        for (; p < end && ev_is_digit(*p); p++)
+            digits = digits * 10 + (uint64_t)(*p - '0');
+        if (p - point > 1 && p - first <= 19 && (p == end || (*p | 0x20) != 'e')) {
+            number->digits = digits;
+            number->power = -(int64_t)(p - point - 1);
+            number->real = true;
+            *at = p;
+            return EV_JSON_OK;
+        }
+    }
     const ev_json_status status = ev_scan_long_number(at, end, first, number);
     if (status == EV_JSON_INT64 || status == EV_JSON_INFINITE) *at = start;
     return status;

@@ -46,8 +46,7 @@ static inline uint32_t ev_hash(const uint8_t *p, size_t n) {
     } else if (n > 0) {
         h = (uint64_t)p[0] << 16 | (uint64_t)p[n / 2] << 8 | p[n - 1];
     }
-    h = (h ^ n) * UINT64_C(0x9E3779B97F4A7C15);
-    return (uint32_t)((h ^ h >> 29) * UINT64_C(0xBF58476D1CE4E5B9) >> 32);
+    return (uint32_t)((h ^ n) * UINT64_C(0x9E3779B97F4A7C15) >> 48); /* the upper bits hang on all below them */
 }
 
 static inline int ev_find(const ev_schema *schema, const ev_schema_node *node, const uint8_t *name, size_t len) {

@@ -154,7 +154,7 @@ cdef class Decoder:
     cdef Frame _refuse(self, object error, const uint8_t *bytes_, size_t size, Judgement judge, int task, bint wire,
                        object action)
     cdef uint32_t _root(self, Frame frame, const uint8_t *bytes_, const ev_ocpp_frame *parts,
-                        object action) except? 0xFFFFFFFE
+                        object action, bint judged) except? 0xFFFFFFFE
     cdef void _fill(self, ev_payload_rules *rules) noexcept
     cdef void _aim(self, Source *source, const uint8_t *bytes_, const ev_tape *tape, bint wire) noexcept
     cdef bint _is_exact(self, const Place *place) except -1

@@ -88,7 +88,7 @@ cdef class Decoder:
         Raises FrameError: reason one of json, utf8, infinite (no JSON at all), limit, int64, array, type, idtype,
         length, arity, action, payload, error; with id and type where they could still be read.
         """
-        return self._open(data, self.judge_in, SCAN, True, None)
+        return self._open(data, STRICT, SCAN, True, None)
 
     def check(self, data, *, action=None):
         """`decode`, without making the payload: for messages that are passed on."""
@@ -143,7 +143,7 @@ cdef class Decoder:
         cdef ev_ocpp_status status
         cdef size_t at = 0, nodes = 0
         cdef Frame frame
-        cdef bint whole = task == SCAN or ev_ocpp_open(bytes_, size, &self.rules, &parts, &nodes, &at) != EV_OCPP_OK
+        cdef bint whole = ev_ocpp_open(bytes_, size, &self.rules, &parts, &nodes, &at) != EV_OCPP_OK
         if whole:  # not the beginning of most: first what it is, then what is in it
             status = ev_ocpp_scan(bytes_, size, &self.rules, &parts, &at)
             if status != EV_OCPP_OK:
@@ -153,9 +153,7 @@ cdef class Decoder:
         frame.type = <int>parts.type
         if whole:
             read_texts(frame, bytes_, &parts)
-            if task == SCAN:
-                return frame
-            if frame._error is not None:
+            if frame._error is not None or task == SCAN:
                 if task == DECODE:
                     self._details(frame, bytes_, size, at)
                 return frame
@@ -174,7 +172,7 @@ cdef class Decoder:
         cdef ev_payload_result result
         cdef ev_json_status status
         cdef Source source
-        cdef uint32_t root = self._root(frame, bytes_, parts, action)
+        cdef uint32_t root = self._root(frame, bytes_, parts, action, task != SCAN)
         if task == DECODE:
             room = ev_tape_room(size - at, self.rules.max_depth, nodes)
             tape = next_ = &small[0] if room <= 512 else <ev_tape *>PyMem_Malloc(room * sizeof(ev_tape))
@@ -207,10 +205,12 @@ cdef class Decoder:
         return self.refused(error, bytes_[:size], action, None if task != DECODE else "wire" if wire else "snake")
 
     cdef uint32_t _root(self, Frame frame, const uint8_t *bytes_, const ev_ocpp_frame *parts,
-                        object action) except? 0xFFFFFFFE:
-        """The schema's root, EV_SCHEMA_NONE where there is none; sets the action of the frame."""
+                        object action, bint judged) except? 0xFFFFFFFE:
+        """The schema's root, EV_SCHEMA_NONE where there is none; sets the action of the frame. Not judged: anything."""
         cdef Action known
         if frame.type == 3:
+            if not judged:
+                return EV_SCHEMA_ANY
             if action is not None and not isinstance(action, str):
                 action = action.get(frame.id)
             frame.action = action
@@ -223,6 +223,8 @@ cdef class Decoder:
                 if frame.action is None:
                     frame.action = token(bytes_, parts.action)
                 known = self.tables.by_name.get(frame.action)  # with escapes
+        if not judged:
+            return EV_SCHEMA_ANY
         if known is None:
             return EV_SCHEMA_NONE
         return self.tables.root_of(known, RESPONSE if frame.type == 3 else REQUEST if frame.type == 2 else SEND)
