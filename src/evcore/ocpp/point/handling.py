@@ -265,14 +265,17 @@ class Handling:
 
     def _overdue(self, exchange: Exchange) -> None:
         if exchange.session.has_news():
-            self._spawn(self._transmit(exchange))
+            self._keep(asyncio.get_running_loop().create_task(self._transmit(exchange)))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it at once as far as it does not wait for anything, the rest in a task that is kept."""
         _, task = first_step(work)
         if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self._keep(task)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
