@@ -110,12 +110,12 @@ class ChargePoint(Handling):
         typed: bool = False,
     ) -> Any:
         """Send a CALL and return the answer as the dataclass of `ocpp`'s `call_result`; its name is that of the
-        payload's class. An action that the version knows only as SEND (2.1) is sent as that, and None returned at once.
+        payload's class. An action that the version knows only as SEND (2.1) is sent so, and None returned at once.
 
-        suppress: a CALLERROR is logged and None returned (mobilityhouse's default); False: it is raised. Other errors
-        are always raised: the `OCPPError` of the violation for a payload or an answer that breaks its schema,
-        TimeoutError, `evcore.errors.LinkError` (the connection ended, or 64 calls wait already). typed: nested values
-        as dataclasses.
+        suppress: a CALLERROR is logged and None returned (mobilityhouse's default); False: it is raised. unique_id: at
+        most 36 characters (FrameError), not in use (ValueError). typed: nested values as dataclasses. Otherwise raises
+        the `OCPPError` of the violation for a payload or an answer that breaks its schema, TimeoutError, and
+        `evcore.errors.LinkError` (the connection ended, or 64 calls wait already).
         """
         action = type(payload).__name__
         if self._is_send(action):
