@@ -23,7 +23,7 @@ from csms.load import Load
 from csms.process import Missing, Server
 
 OURS = "link"
-NAMES = [OURS, "server", "picows", "mobilityhouse", "ocpp-rpc"]
+NAMES = [OURS, "codec", "server", "picows", "mobilityhouse", "ocpp-rpc"]
 WARM_S = 0.7
 
 
@@ -104,7 +104,7 @@ def verdicts(costs: dict[str, list[float]]) -> list[str]:
     for ours in (OURS, "server"):
         told = []
         for peer, values in costs.items():
-            if ours in costs and peer not in (OURS, "server"):
+            if ours in costs and peer not in (OURS, "server", "codec"):
                 ratios = sorted(own / value for own, value in zip(costs[ours], values, strict=True))
                 told.append(f"{statistics.median(ratios):.3g} of {peer}'s ({ratios[0]:.3g}-{ratios[-1]:.3g})")
         if told:

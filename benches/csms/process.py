@@ -30,7 +30,9 @@ class Server:
             command, environment["NODE_PATH"] = [node, str(HERE / "serve_rpc.js")], folder
         if pin := shutil.which("taskset"):
             command = [pin, "-c", str(core), *command]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
+        )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline() or 0)
         if not self.port:

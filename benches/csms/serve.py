@@ -1,5 +1,6 @@
 """One CSMS for the benches: `python benches/csms/serve.py NAME` prints its port and serves until it is killed.
 
+codec: evcore's codec on picows without a session, which is no CSMS: what the session and the door add to it.
 link: evcore's door, session and codec, with a handler. server: the whole OcppServer with a ledger in memory.
 mobilityhouse: the peer on websockets. picows: no CSMS at all, sends each frame back: what nobody can fall below in
 Python. All on uvloop, validating strictly, without compression.
@@ -51,28 +52,70 @@ async def watch(path: Path) -> None:
 _pauses: list[asyncio.Task[None]] = []
 
 
-async def link() -> None:
-    from evcore.ocpp import Codec, Session
-    from evcore.ocpp.events import Called
-    from evcore.ocpp.upgrade import VERSIONS, Upgrade
-    from evcore.ocpp.websocket import Link, listen
+def codecs() -> dict[str, Any]:
+    """By subprotocol, as `OcppServer` has them."""
+    from evcore.ocpp import Codec
+    from evcore.ocpp.upgrade import VERSIONS
 
-    codecs = {
-        name: Codec(version, exact=["sampledValue/value", "totalCost"], formats=True)
-        for name, version in VERSIONS.items()
-    }
+    exact = ["sampledValue/value", "totalCost"]
+    return {name: Codec(version, exact=exact, formats=True) for name, version in VERSIONS.items()}
+
+
+class Handler:
+    """What a CSMS does with a message, at the least. values: meter values so far."""
+
     values = 0
 
+    def answer(self, action: str, payload: Any) -> Any:
+        if action == "MeterValues":
+            self.values += len(payload["meterValue"][0]["sampledValue"])
+        elif action == "Authorize":
+            return {"idTagInfo" if "idTag" in payload else "idTokenInfo": {"status": "Accepted"}}
+        return ANSWERS[action]
+
+
+async def codec() -> None:
+    from picows import (
+        WSFrame,
+        WSListener,
+        WSMsgType,
+        WSTransport,
+        WSUpgradeResponse,
+        WSUpgradeResponseWithListener,
+        ws_create_server,
+    )
+
+    text, codec, handler = WSMsgType.TEXT, codecs()["ocpp1.6"], Handler()
+
+    class Station(WSListener):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == text:
+                asked = codec.decode(frame.get_payload_as_bytes(), names="wire")
+                answer = handler.answer(asked.action, asked.payload)
+                transport.send(text, codec.encode_result(asked.id, asked.action, answer))
+
+    def accept(request: Any) -> Any:
+        response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": "ocpp1.6"})
+        return WSUpgradeResponseWithListener(response, Station())
+
+    listening = await ws_create_server(accept, "127.0.0.1", 0, read_buffer_init_size=2048, backlog=1024)
+    say(listening.sockets[0].getsockname()[1])
+    await listening.serve_forever()
+
+
+async def link() -> None:
+    from evcore.ocpp import Session
+    from evcore.ocpp.events import Called
+    from evcore.ocpp.upgrade import Upgrade
+    from evcore.ocpp.websocket import Link, listen
+
+    made, handler = codecs(), Handler()
+
     def handle(called: Called) -> Any:
-        nonlocal values
-        if called.action == "MeterValues":
-            values += len(called.payload["meterValue"][0]["sampledValue"])
-        elif called.action == "Authorize":
-            return {"idTagInfo" if "idTag" in called.payload else "idTokenInfo": {"status": "Accepted"}}
-        return ANSWERS[called.action]
+        return handler.answer(called.action, called.payload)
 
     def accept(upgrade: Upgrade, subprotocol: str) -> Link:
-        return Link(Session(codecs[subprotocol], "csms"), handle)
+        return Link(Session(made[subprotocol], "csms"), handle)
 
     door = await listen("127.0.0.1", 0, accept)
     say(door.port)
@@ -164,7 +207,7 @@ async def picows() -> None:
 
 
 SERVERS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-    each.__name__: each for each in (link, server, mobilityhouse, picows)
+    each.__name__: each for each in (codec, link, server, mobilityhouse, picows)
 }
 
 if __name__ == "__main__":
