@@ -93,6 +93,12 @@ def test_bytes_that_are_no_utf8_reach_the_codec_as_they_were() -> None:
     assert found.data == data
 
 
+def test_a_frame_that_does_not_end_costs_what_its_length_says() -> None:
+    text = '[2,"1","DataTransfer",{"data":"' + '\\"' * 100_000  # a square law would take hours
+    (found,) = find_frames(text)
+    assert found.data == text.encode()
+
+
 @given(st.text(max_size=300), st.sampled_from([line for line, *_ in LINES]), st.integers(0, 200))
 def test_any_text_is_read_and_explained_without_an_error(text: str, line: str, cut: int) -> None:
     for whole in (text, line[:cut] + text + line[cut:], line[:cut]):

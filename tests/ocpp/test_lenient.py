@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from itertools import islice
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_a_hostile_message_costs_what_its_length_says() -> None:
     for short, long in zip(hostile(15_000), hostile(60_000), strict=True):
         assert cost(long) < 5 * cost(short) + 100, short[:30]
     assert max(map(cost, hostile(60_000))) < 100_000
+
+
+@pytest.mark.parametrize("start", [b"", b"\n" * 20], ids=["plain", "with controls"])
+def test_a_text_that_does_not_end_is_looked_at_once(start: bytes) -> None:
+    """Inside of one call no count sees it: by a square law, each quote a beginning, this would take ten minutes."""
+    message = b'[3,"1",{"a":"' + start + b'\\"' * 60_000
+    begin = time.process_time()
+    with pytest.raises(FrameError):
+        Codec("1.6", mode="lenient").decode(message, action="Heartbeat")
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -20,7 +20,7 @@ Direction: TypeAlias = Literal["received", "sent"]
 _AGAIN = 64  # frames back that may be said again in an error
 _START = re.compile(r'\[\s*[2-6]\s*,\s*(?:(?P<escape>\\?)"|\d+\s*,)')
 _ESCAPED = re.compile(r'(?:[^"\\\n]|\\.)*')
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[][{}]')
+_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|[][{}]')
 _SHORTENED = re.compile(r"\.\.\.[^\n]{0,80}\[\d+ bytes\]")  # how `websockets` logs
 
 _TIME = re.compile(

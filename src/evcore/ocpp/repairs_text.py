@@ -14,7 +14,7 @@ from evcore.ocpp.repairs import Repair, table
 
 MOST = 32  # repairs of the text of one message
 _SPACE = b" \t\r\n"
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+("?)|[][{}]', re.DOTALL)  # a string that does not end is one token
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CONTROLS = bytes(range(0x20))
 _CONTROL = re.compile(rb"[\x00-\x1f]")
@@ -91,6 +91,8 @@ def _unclosed(data: bytes, at: int, error: FrameError) -> _Change | None:
     still_open: list[bytes] = []
     for found in _TOKENS.finditer(text):
         token = found[0]
+        if found[1] == b"":
+            return None
         if token in (b"[", b"{"):
             still_open.append(b"]" if token == b"[" else b"}")
         elif token in (b"]", b"}") and (not still_open or still_open.pop() != token):
