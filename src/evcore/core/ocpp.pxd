@@ -165,4 +165,4 @@ cdef class Decoder:
                         const ev_payload_result *result)
     cdef object _report(self, Frame frame, const uint8_t *bytes_, size_t size, size_t at,
                         const ev_violation *found)
-    cdef object _limit(self, ev_rule rule, const ev_schema_node *node)
+    cdef object _limit(self, ev_rule rule, uint32_t index)

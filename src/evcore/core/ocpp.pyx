@@ -32,7 +32,7 @@ from evcore.core.ocpp_schema cimport (
     ev_schema_node,
 )
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from json.encoder import encode_basestring as encode_string
 
 from evcore.errors import FrameError
@@ -41,6 +41,7 @@ cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     void *PyUnicode_1BYTE_DATA(object o)
     void *PyList_GET_ITEM(object o, Py_ssize_t i)
+    str PyUnicode_FromObject(object text)
     double PyOS_string_to_double(const char *s, char **endptr, void *overflow_exception) noexcept
     int PyBuffer_FillInfo(Py_buffer *view, object exporter, void *buf, Py_ssize_t len, int readonly, int flags) except -1
 
@@ -132,7 +133,7 @@ cdef class Decoder:
         if type(data) is bytes:
             return self._read(<const uint8_t *>PyBytes_AS_STRING(data), <size_t>PyBytes_GET_SIZE(data), judge, task,
                               wire, action)
-        borrow(data, &view)
+        borrow(data, self.rules.max_size, &view)
         try:
             return self._read(<const uint8_t *>view.buf, <size_t>view.len, judge, task, wire, action)
         finally:
@@ -211,10 +212,8 @@ cdef class Decoder:
         if frame.type == 3:
             if not judged:
                 return EV_SCHEMA_ANY
-            if action is not None and not isinstance(action, str):
-                action = action.get(frame.id)
-            frame.action = action
-            known = self.tables.by_name.get(action)
+            frame.action = action_name(action, frame.id)
+            known = self.tables.by_name.get(frame.action)
         else:
             known = self.tables.action_of(bytes_ + parts.action.at + 1, parts.action.len - 2)
             if known is not None:
@@ -316,7 +315,6 @@ cdef class Decoder:
         return self._report(frame, <const uint8_t *>PyBytes_AS_STRING(plain), <size_t>len(plain), 0, &again.first)
 
     cdef object _report(self, Frame frame, const uint8_t *bytes_, size_t size, size_t at, const ev_violation *found):
-        cdef const ev_schema_node *node = &self.tables.schema.nodes[found.node]
         cdef ev_json_step way[1024]
         cdef size_t depth = ev_json_path(bytes_, size, at, found.at, way, 1024), value = found.at, end
         cdef list steps = [token(bytes_, ev_span(way[i].at, way[i].len)) if way[i].len != 0 else way[i].at
@@ -335,10 +333,13 @@ cdef class Decoder:
             else:
                 ev_json_skip(bytes_, size, 1, &end)
             text = bytes_[value:end]
-        return self.violation(frame, RULES[<int>found.rule], self._limit(found.rule, node), steps, text, found.count)
+        return self.violation(frame, RULES[<int>found.rule], self._limit(found.rule, found.node), steps, text,
+                              found.count)
 
-    cdef object _limit(self, ev_rule rule, const ev_schema_node *node):
+    cdef object _limit(self, ev_rule rule, uint32_t index):
         """What the schema says, as Python."""
+        # A copy: what is made here may run a collector, and with it another thread that compiles.
+        cdef ev_schema_node node = self.tables.schema.nodes[index]
         if rule == EV_RULE_TYPE:
             return type_names(node.types)
         if rule == EV_RULE_ENUM:
@@ -386,7 +387,7 @@ def scan(data, size_t max_size=65536, unsigned max_depth=32, unsigned types=TYPE
     cdef ev_ocpp_status status
     cdef Frame frame
     rules.max_size, rules.max_nodes, rules.max_depth, rules.types = max_size, max_nodes, max_depth, types
-    borrow(data, &view)
+    borrow(data, max_size, &view)
     try:
         status = ev_ocpp_scan(<const uint8_t *>view.buf, <size_t>view.len, &rules, &parts, &at)
         if status != EV_OCPP_OK:

@@ -1,5 +1,8 @@
 # Included by ocpp.pyx: Python objects from a tape.
 
+# For Decimals: what has no form is an error whatever the caller's own context says.
+cdef object DIGITS = Context(traps=[InvalidOperation])
+
 # A malloc failed inside ev_payload_read, which has no way to say so.
 cdef bint no_memory = False
 
@@ -27,7 +30,7 @@ cdef object number(const uint8_t *text, size_t size, bint exact):
     cdef double value
     if exact:
         try:
-            return Decimal(ascii(text, size))
+            return Decimal(ascii(text, size), DIGITS)
         except InvalidOperation:  # an exponent beyond any use, of a zero or of next to nothing
             pass
     if not ev_json_real(text, size, &value):

@@ -126,8 +126,10 @@ cdef class Encoder(Decoder):
         Names are mapped where the schema has them. A number that is not finite becomes null where it has a rule for it.
         """
         cdef int kind = REQUEST if type == TYPE_CALL else RESPONSE if type == TYPE_CALLRESULT else SEND
-        cdef _Head head = self._writer.head(kind, action)
+        cdef _Head head
         cdef bytes tail
+        self._made()
+        head = self._writer.head(kind, action)
         if head is None:
             tail = b"," if kind == RESPONSE else b"," + self._string(action) + b","
         else:
@@ -148,17 +150,25 @@ cdef class Encoder(Decoder):
         cdef _Head head
         if not PyUnicode_Check(action):
             raise TypeError(f"action: expected str, got {action.__class__.__name__}")
+        self._made()
         head = self._writer.head(kind, action)
         if head is not None:
             message = self._write(type, id, head.tail, head.root, payload, True)
             if message is not None:
                 return message
-        return self.reconsider(type, id, action, payload)
+        return self.reconsider(type, id, PyUnicode_FromObject(action), payload)
+
+    cdef inline int _made(self) except -1:
+        """Was it made by `__init__`, not by `__new__` alone?"""
+        if self._writer is None:
+            raise TypeError("a codec without tables: __init__ was not called")
+        return 0
 
     cdef bytes _string(self, object text):
         """A JSON string of any str."""
         cdef Out out
         cdef bint mine
+        self._made()
         if not PyUnicode_Check(text):
             raise FrameError("idtype", "expected a string as message id")
         mine = open_out(&out)

@@ -112,9 +112,10 @@ cdef class _Names:
             return True
         if ev_schema_find(&self.tables.schema, &self.tables.schema.nodes[index], text, size) < 0:
             return False
-        Py_INCREF(<object>value)
-        Py_XDECREF(word.text)
-        word.text, word.node = value, index
+        if PyUnicode_CheckExact(<object>value):  # the end of another one may run Python
+            Py_INCREF(<object>value)
+            Py_XDECREF(word.text)
+            word.text, word.node = value, index
         return True
 
     cdef bint look_up(self, object key, Members *members) except -1:

@@ -45,7 +45,7 @@ cdef object no_form(object value):
 
 cdef str instant(object value):
     """RFC 3339 in UTC with at most three fraction digits (OCPP 2.0.1 Part 2, 2.1.4)."""
-    if value.tzinfo is None:
+    if value.utcoffset() is None:
         raise TypeError("a datetime without a zone could mean any hour")
     try:
         value = value.astimezone(_UTC)

@@ -35,11 +35,23 @@ cdef tuple TYPES = (
 )
 
 
-cdef int borrow(object data, Py_buffer *view) except -1:
-    """The bytes of `data` as view.buf and view.len, to be given back with PyBuffer_Release. str: its UTF-8."""
+cdef int borrow(object data, size_t most, Py_buffer *view) except -1:
+    """The bytes of `data` as view.buf and view.len, to be given back with PyBuffer_Release. str: its UTF-8.
+
+    What others may write into while it is read (a bytearray that a thread receives into, memory of several processes) is
+    copied: a tape only holds for the bytes that it was made of.
+    """
     cdef Py_ssize_t size = 0
     cdef const char *utf8
-    if not isinstance(data, str):
+    if type(data) is not bytes and not isinstance(data, str):
+        PyObject_GetBuffer(data, view, PyBUF_SIMPLE)
+        if <size_t>view.len > most:  # refused for its size, unread
+            return 0
+        try:
+            data = PyBytes_FromStringAndSize(<const char *>view.buf, view.len)
+        finally:
+            PyBuffer_Release(view)
+    if type(data) is bytes:
         return PyObject_GetBuffer(data, view, PyBUF_SIMPLE)
     try:
         utf8 = PyUnicode_AsUTF8AndSize(data, &size)
@@ -47,6 +59,19 @@ cdef int borrow(object data, Py_buffer *view) except -1:
         where = len((<str>data)[:error.start].encode())
         raise FrameError("utf8", "half a surrogate pair", where=where) from None
     return PyBuffer_FillInfo(view, data, <void *>utf8, size, 1, PyBUF_SIMPLE)
+
+
+cdef str action_name(object action, str id):
+    """The name given as `action`: a str, an enum that is one (`ocpp.v16.enums.Action`), a mapping from ids; or None."""
+    if action is None or type(action) is str:
+        return action
+    if not isinstance(action, str):
+        if not hasattr(action, "get"):
+            raise TypeError(f"action: expected str, a mapping or None, got {type(action).__name__}")
+        action = action.get(id)
+        if action is not None and not isinstance(action, str):
+            raise TypeError(f"action: expected a mapping to str, got {type(action).__name__} in it")
+    return None if action is None else PyUnicode_FromObject(action)
 
 
 cdef object frame_error(ev_ocpp_status status, const uint8_t *bytes_, const ev_ocpp_frame *parts, size_t at):

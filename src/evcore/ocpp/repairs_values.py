@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ MOST = 256  # repairs of one message; who needs more is no charger
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)  # of JSON
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_DIGITS = Context(traps=[InvalidOperation])  # whatever the caller's own context says
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -229,7 +230,7 @@ class Number(Decimal):
     text: str
 
     def __new__(cls, text: str) -> Number:
-        number = super().__new__(cls, text)
+        number = super().__new__(cls, text, _DIGITS)
         number.text = text
         return number
 
