@@ -98,4 +98,6 @@ cdef str token(const uint8_t *data, ev_span span):
     """A string token of a frame as str; None where there is none."""
     if span.len == 0:
         return None
+    if memchr(data + span.at, c'\\', span.len) == NULL:
+        return PyUnicode_DecodeUTF8(<const char *>data + span.at + 1, <Py_ssize_t>span.len - 2, "strict")
     return unescaped(data + span.at + 1, span.len - 2)
