@@ -5,7 +5,6 @@
 #define EVCORE_TWIN_PAYLOAD_H
 
 #include "evcore/schema.h"
-#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -172,10 +171,14 @@ static bool twin_is_tenth(const char *text) {
 
 static bool twin_judge(const ev_schema *schema, uint32_t index, const tree *t);
 
+static bool is_whole(double value) {
+    return value > 1e16 || value < -1e16 || value == (double)(int64_t)value;
+}
+
 static bool tree_number(const ev_schema_node *node, const tree *t) {
     const bool real = strpbrk(t->text, ".eE") != NULL;
     const double value = strtod(t->text, NULL);
-    const bool whole = !real || (node->flags & EV_NODE_INTEGRAL && value == floor(value));
+    const bool whole = !real || (node->flags & EV_NODE_INTEGRAL && is_whole(value));
     if (!(node->types & EV_TYPE_NUMBER) && !(whole && node->types & EV_TYPE_INTEGER)) return false;
     if (node->flags & EV_NODE_BOUNDED && (value < node->minimum || value > node->maximum)) return false;
     return !(node->flags & EV_NODE_TENTH) || twin_is_tenth(t->text);

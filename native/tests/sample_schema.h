@@ -3,7 +3,6 @@
 #define EVCORE_SAMPLE_SCHEMA_H
 
 #include "evcore/schema.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +27,7 @@ static uint32_t sample_name(const char *text) {
 }
 
 static uint32_t sample_add(ev_schema *schema, ev_schema_node node, const sample_member *given, size_t count) {
-    ev_schema_member members[EV_WORDS_MAX];
+    ev_schema_member members[EV_WORDS_MAX] = {{0}};
     for (size_t i = 0; i < count; i++) {
         const size_t len = strlen(given[i].name);
         const uint32_t text = ev_schema_text(schema, (const uint8_t *)given[i].name, len);

@@ -37,6 +37,7 @@ class Frame:
         error_code: str | None = None,
         error_description: str | None = None,
         error_details: Any = None,
+        repairs: tuple[Any, ...] = (),
     ) -> None: ...
     __hash__: None  # type: ignore[assignment]
 

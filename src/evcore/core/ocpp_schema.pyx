@@ -211,19 +211,21 @@ cdef class _Compiler:
     cdef uint32_t members(self, ev_schema_node *node, dict properties, object required) except? 0xFFFFFFFE:
         cdef ev_schema_member found[64]
         cdef dict names = self.tables._names if node.flags & EV_NODE_CLOSED else self.tables._kept
-        cdef size_t count = 0
+        cdef size_t count = 0, place
         if len(properties) > EV_MEMBERS_MAX:
             raise self.wrong(f"{len(properties)} properties in one object, at most {EV_MEMBERS_MAX}")
         for name, inner in properties.items():
             found[count] = self.tables._named[self.tables._name(names, name)]
             found[count].node = self.node(inner)
             count += 1
-        if required:
-            places = {name: place for place, name in enumerate(properties)}
-            for name in required:
-                if name not in places:
-                    raise self.wrong(f"{name!r:.40} is required and no property")
-                node.required |= <uint64_t>1 << <unsigned>places[name]
+        for name in required:
+            known = names.get(name)
+            place = 0
+            while place < count and (known is None or found[place].name != <uint32_t>known):
+                place += 1
+            if place == count:
+                raise self.wrong(f"{name!r:.40} is required and no property")
+            node.required |= <uint64_t>1 << place
         return self.tables._add(node, found, count)
 
     cdef uint32_t enumeration(self, ev_schema_node *node, object words) except? 0xFFFFFFFE:

@@ -28,6 +28,8 @@ _IRREGULAR = {
 @functools.cache
 def snake(wire: str) -> str:
     """The snake name of a wire name: `evseId` -> `evse_id`."""
+    if wire.islower():
+        return wire
     return _IRREGULAR.get(wire) or _BOUNDARY.sub("_", wire).lower()
 
 
