@@ -106,6 +106,9 @@ class Csms:
         self.sockets.append(socket)
         async for text in socket:
             message = json.loads(text)
+            if message[0] == 6:
+                self.heard.append((message[1], message[2], message[3]))
+                continue
             if message[0] != 2:
                 self.heard.append((message[1], "answer", message))
                 continue

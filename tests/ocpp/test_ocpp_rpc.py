@@ -153,7 +153,7 @@ async def test_its_station_charges_at_our_server(rpc: Start, version: str) -> No
             assert session.state == ("active" if version == "1.6" else "ended")
             answer = await hub.command(Command("RPC 1", Verb.RESET, {"type": "OnIdle"}), timeout=8)
             assert answer.status == "Accepted", answer
-            assert peer.of("got", "Reset")
+            await until(lambda: peer.of("got", "Reset"))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

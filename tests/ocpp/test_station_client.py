@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from scripted_csms import NOW, Csms, until
 
-from evcore.errors import CallError, ConfigError, LinkError, StoreError
+from evcore.errors import CallError, ConfigError, LinkError, PayloadError, StoreError
 from evcore.ocpp import StationAbout, StationClient
 from evcore.ocpp.backoff import RetryBackOff
 from evcore.ocpp.records import Change, MemoryStore
@@ -266,6 +266,18 @@ async def test_calls_of_its_user_go_between_and_fail_when_offline() -> None:
         csms.rules["Authorize"] = lambda _: {"code": "InternalError"}
         with pytest.raises(CallError):
             await station.call("Authorize", token, timeout_s=8)
+
+
+async def test_a_send_of_21_goes_out_and_waits_for_nothing() -> None:
+    stream = {"id": 1, "pending": 0, "basetime": NOW, "data": [{"t": 0.1, "v": "1"}]}
+    async with Csms("ocpp2.1") as csms, running(csms) as station:
+        with pytest.raises(LinkError):
+            station.send("NotifyPeriodicEventStream", stream)
+        await online(station)
+        station.send("NotifyPeriodicEventStream", stream)
+        await until(lambda: csms.of("NotifyPeriodicEventStream"))
+        with pytest.raises(PayloadError):
+            station.send("NotifyPeriodicEventStream", {})
 
 
 async def test_a_station_without_a_handler_supports_nothing_and_a_listener_that_fails_ends_nothing() -> None:

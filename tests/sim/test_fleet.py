@@ -12,11 +12,9 @@ from typing import Any
 
 import orjson
 import pytest
-import websockets
 from hypothesis import given
 from hypothesis import strategies as st
-from ocpp import v16, v201
-from ocpp.routing import on
+from mobilityhouse_csms import mobilityhouse
 from scripted_csms import NOW, Csms, until
 from typer.testing import CliRunner
 
@@ -94,60 +92,10 @@ def test_only_the_broken_frames_are_broken() -> None:
         orjson.loads(BROKEN[5] % b"id")
 
 
-class Peer16(v16.ChargePoint):
-    @on("BootNotification")
-    def boot(self, **_: Any) -> Any:
-        return v16.call_result.BootNotification(NOW, 300, "Accepted")
-
-    @on("StatusNotification")
-    def status(self, **_: Any) -> Any:
-        return v16.call_result.StatusNotification()
-
-    @on("Authorize")
-    def authorize(self, **_: Any) -> Any:
-        return v16.call_result.Authorize({"status": "Accepted"})
-
-    @on("StartTransaction")
-    def start_transaction(self, **_: Any) -> Any:
-        return v16.call_result.StartTransaction(7, {"status": "Accepted"})
-
-    @on("MeterValues")
-    def meter_values(self, transaction_id: int, **_: Any) -> Any:
-        assert transaction_id == 7
-        return v16.call_result.MeterValues()
-
-    @on("StopTransaction")
-    def stop_transaction(self, transaction_id: int, **_: Any) -> Any:
-        assert transaction_id == 7
-        return v16.call_result.StopTransaction()
-
-
-class Peer201(v201.ChargePoint):
-    @on("BootNotification")
-    def boot(self, **_: Any) -> Any:
-        return v201.call_result.BootNotification(NOW, 300, "Accepted")
-
-    @on("StatusNotification")
-    def status(self, **_: Any) -> Any:
-        return v201.call_result.StatusNotification()
-
-    @on("Authorize")
-    def authorize(self, **_: Any) -> Any:
-        return v201.call_result.Authorize({"status": "Accepted"})
-
-    @on("TransactionEvent")
-    def transaction_event(self, **_: Any) -> Any:
-        return v201.call_result.TransactionEvent()
-
-
-@pytest.mark.parametrize(("version", "peer"), [("1.6", Peer16), ("2.0.1", Peer201)])
-async def test_the_csms_of_mobilityhouse_finds_every_message_of_20_stations_valid(version: str, peer: Any) -> None:
-    async def serve(socket: websockets.ServerConnection) -> None:
-        await peer("CP", socket).start()
-
-    async with websockets.serve(serve, "127.0.0.1", 0, subprotocols=[f"ocpp{version}"]) as server:  # type: ignore[list-item]
-        port = next(iter(server.sockets)).getsockname()[1]
-        report = await Fleet(FleetPlan(f"ws://127.0.0.1:{port}", 20, (version,), meters=2)).run(1.0)
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+async def test_the_csms_of_mobilityhouse_finds_every_message_of_20_stations_valid(version: str) -> None:
+    async with mobilityhouse(version) as (url, _):
+        report = await Fleet(FleetPlan(url, 20, (version,), meters=2)).run(1.0)
         assert report.ok, report.as_dict()
         assert report.results["StopTransaction" if version == "1.6" else "TransactionEvent"] >= 20
 

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from mobilityhouse_csms import mobilityhouse
+from ocpp import v16, v21, v201
 from scripted_csms import NOW, Csms, until
 
 from evcore.sim import SimStation
@@ -137,6 +139,31 @@ async def test_what_it_does_not_simulate_is_not_supported() -> None:
     async with playing() as (csms, station):
         await asyncio.wait_for(station.online.wait(), 8)
         assert (await csms.ask("GetDiagnostics", {"location": "ftp://x"}))[0] == "NotSupported"
+
+
+REMOTE = {
+    "1.6": lambda: v16.call.RemoteStartTransaction("T1", 1),
+    "2.0.1": lambda: v201.call.RequestStartTransaction({"id_token": "T1", "type": "Central"}, 7, evse_id=1),
+    "2.1": lambda: v21.call.RequestStartTransaction({"id_token": "T1", "type": "Central"}, 7, evse_id=1),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_csms_of_mobilityhouse_starts_it_from_afar_and_finds_all_it_says_valid(version: Any) -> None:
+    async with mobilityhouse(version) as (url, points):
+        station = SimStation(url, "CP1", version=version, speed=50, interval_s=5, backoff_s=0.05)
+        life = asyncio.create_task(station.run())
+        await asyncio.wait_for(station.online.wait(), 8)
+        assert (await points[0].call(REMOTE[version]())).status == "Accepted"
+        await until(lambda: station.energy_wh > 20)
+        await station.unplug(1)
+        await asyncio.wait_for(station.queue.drained(), 8)
+        assert all(answered.answer is not None for answered in station.answers)
+        said = [answered.action for answered in station.answers]
+        assert said.count("StopTransaction" if version == "1.6" else "TransactionEvent") >= 1
+        assert station.queue.given_up == []
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
 
 
 async def test_a_place_that_is_not_there_is_a_value_error() -> None:

@@ -140,6 +140,13 @@ class StationClient:
             raise LinkError("not connected")
         return await self._state.exchange(link, action, payload, timeout_s)
 
+    def send(self, action: str, payload: Payload) -> None:
+        """A SEND (2.1): goes out at once, is never answered. Raises LinkError (not connected), PayloadError, and
+        ValueError before 2.1."""
+        if self._link is None:
+            raise LinkError("not connected")
+        self._link.send(action, payload)
+
     def record(self, action: str, payload: Payload, *, transaction: str = "", version: str | None = None) -> Record:
         """Send this, after all that was recorded before it, until the CSMS answers it; its end is a Delivered, a
         GivenUp, or for a meter reading a Dropped. transaction: the station's own name of it, so that messages of 1.6
