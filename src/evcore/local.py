@@ -64,6 +64,20 @@ class LocalSubscription:
         self._hub.forget(self)
 
 
+class _Registration:
+    """Who answers the commands for a target."""
+
+    __slots__ = ("_all", "_target", "handler")
+
+    def __init__(self, everyone: dict[str, _Registration], target: str, handler: CommandHandler) -> None:
+        self._all, self._target, self.handler = everyone, target, handler
+
+    def release(self) -> None:
+        """Take this registration back, and no later one."""
+        if self._all.get(self._target) is self:
+            del self._all[self._target]
+
+
 class LocalHub:
     """See `ports.Hub`. on_item: called with every item, before any subscriber. over: ended sessions (and payments)
     whose last state is kept; older ones are forgotten, since every session has a key of its own. going: the same of
@@ -76,7 +90,7 @@ class LocalHub:
         self._over: OrderedDict[str, None] = OrderedDict()
         self._going: OrderedDict[str, None] = OrderedDict()
         self._subscriptions: list[LocalSubscription] = []
-        self._handlers: dict[str, tuple[object, CommandHandler]] = {}
+        self._handlers: dict[str, _Registration] = {}
         self._traffic: dict[str, Traffic] = {}
         self._counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
@@ -115,22 +129,17 @@ class LocalHub:
             self._subscriptions.remove(subscription)
 
     def serve(self, target: str, handler: CommandHandler) -> Callable[[], None]:
-        registration = object()  # the same handler may be registered twice
-        self._handlers[target] = registration, handler
-
-        def release() -> None:
-            if self._handlers.get(target, (None,))[0] is registration:
-                del self._handlers[target]
-
-        return release
+        registration = _Registration(self._handlers, target, handler)  # the same handler may be registered twice
+        self._handlers[target] = registration
+        return registration.release
 
     async def command(self, command: Command, timeout: float = 35.0) -> Answer:
-        _, handler = self._handlers.get(command.target, (None, None))
-        if handler is None:
+        registration = self._handlers.get(command.target)
+        if registration is None:
             return Answer("Offline", False, f"{command.target} is not connected")
         try:
             async with asyncio.timeout(timeout):
-                return await handler(command)
+                return await registration.handler(command)
         except TimeoutError:
             return Answer("Timeout", False, f"no answer within {timeout:g} s")
         except Exception as error:  # noqa: BLE001 - whatever a handler does wrong costs this command only

@@ -165,8 +165,9 @@ class Connection(WSListener):
             return
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(high=WRITE_LIMIT)
-        if not transport.is_client_side:
-            transport.request.headers.clear()  # picows would keep them as long as the connection, with the password
+        if not transport.is_client_side:  # picows would keep them as long as the connection, with the password
+            transport.request.headers.clear()
+            transport.response.headers.clear()
         self.last_seen = time.monotonic_ns()
         self._open = True
         self._owner.add(self)
