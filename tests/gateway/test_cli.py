@@ -187,3 +187,13 @@ def test_a_run_that_cannot_start_says_why_in_one_line(evcore: Evcore, tmp_path: 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: StoreError: ")
     assert "Traceback" not in done.stderr
+
+
+def test_the_garbage_collector_is_calm_while_a_gateway_runs() -> None:
+    code = (
+        "import gc, asyncio; from evcore.gateway.runner import run_until_signal\n"
+        "async def run(): print(gc.get_threshold(), gc.get_freeze_count() > 1000)\n"
+        "run_until_signal(run, lambda: None, patience_s=1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "(2000, 20, 20) True"

@@ -235,6 +235,35 @@ async def test_slow_handshakes_make_room_for_a_new_one(open_door: Opener, monkey
     await slow[0].eof()
 
 
+async def test_a_crowd_waits_in_the_queue_while_handshakes_are_under_way(
+    open_door: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evcore.ocpp.websocket.server._CROWD", 4)
+    monkeypatch.setattr("evcore.ocpp.websocket.server._SHUT_S", 60)
+    door = await open_door()
+    slow = [await Raw.dial(door.listening.port) for _ in range(4)]
+    await until(lambda: door.listening.opening == 4)
+    waiting = [await Raw.dial(door.listening.port) for _ in range(3)]
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+    assert door.listening.opening == 4, "they are left in the system's queue"
+    for raw in slow[:2]:
+        assert b" 101 " in await raw.upgrade()
+    await until(lambda: door.listening.opening == 5, "they are taken as soon as half of the crowd is through")
+
+
+async def test_a_crowd_that_says_nothing_keeps_nobody_waiting_for_long(
+    open_door: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evcore.ocpp.websocket.server._CROWD", 4)
+    door = await open_door()
+    crowd = [await Raw.dial(door.listening.port) for _ in range(200)]
+    await until(lambda: door.listening.opening == 200, "some at a time")
+    for raw in crowd:
+        assert b" 101 " in await raw.upgrade()
+    assert door.refused == []
+
+
 async def test_when_no_descriptor_is_left_a_connection_is_turned_away_not_offered_for_ever(
     open_door: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

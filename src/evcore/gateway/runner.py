@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ def run_until_signal(
     """Run `run()` on a fast event loop. SIGTERM and SIGINT call `stop`; the second of them ends the process at once,
     and so does a `run` that has not returned `patience_s` + 5 s after the first (exit code 1). Raises what `run`
     raises."""
+    calm_collector()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
         ending = False
@@ -39,6 +41,15 @@ def run_until_signal(
             with contextlib.suppress(NotImplementedError):  # Windows
                 loop.add_signal_handler(number, asked)
         runner.run(run())
+
+
+def calm_collector() -> None:
+    """Have Python look for cyclic garbage less often: it looks at everything each time it has grown by a quarter, which
+    with 10 000 stations stops all of them for 0.2 s, several times while they connect. Almost nothing here is freed by
+    it. What there is already is never looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(2000, 20, 20)  # everything: after 800 000 objects more than were freed
 
 
 def _end_now(reason: str) -> None:

@@ -32,6 +32,7 @@ Accept = Callable[[Upgrade, str], Receiver]  # upgrade, subprotocol -> receiver;
 Report = Callable[[str, str, str], None]  # reason, peer, identity ("" where it was not read)
 
 GUESSING = "guessing"  # the reason for which `refused` hears of an identity that is being guessed at
+_CROWD, _SHUT_S = 256, 0.02  # handshakes under way at which new ones wait, and for how long at most
 _CREDENTIALS = "credentials"
 
 
@@ -57,6 +58,7 @@ class Listening:
         self._servers: list[tuple[ListeningSocket, asyncio.Server]] = []
         self._opening: Handshakes[OpeningSocket] = Handshakes(opening)
         self._backlog, self._handshake_s, self._stopped = 0, 0.0, False
+        self._shut: asyncio.TimerHandle | None = None  # while new connections are left waiting
         self.connections = self._watch.connections
         self.port = 0
 
@@ -129,6 +131,8 @@ class Listening:
         watched = OpeningSocket.of(opening, self, peer)
         self._opening.begin(watched, peer, now)
         OPENING.set(watched)
+        if len(self._opening) >= _CROWD and self._shut is None:
+            self._shut_for_a_while()
         return watched
 
     def turned_away(self) -> None:
@@ -136,7 +140,7 @@ class Listening:
 
     def ended(self, opening: OpeningSocket) -> None:
         """A socket closed; if nobody was let in and nobody was refused, its handshake came to nothing."""
-        if self._opening.end(opening):
+        if self._settle(opening):
             self._fail("handshake", opening.peer, "")
 
     def _upgrade(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
@@ -200,9 +204,26 @@ class Listening:
         peer = "" if arrival.connection is None else arrival.connection.peer
         self._fail(reason, peer, arrival.identity, blame=blame)
 
-    def _settle(self, opening: OpeningSocket | None) -> None:
-        if opening is not None:
-            self._opening.end(opening)
+    def _settle(self, opening: OpeningSocket | None) -> bool:
+        """Its handshake is over, well or not. False: it was already."""
+        was_open = opening is not None and self._opening.end(opening)
+        if self._shut is not None and len(self._opening) <= _CROWD // 2:
+            self._take_again()
+        return was_open
+
+    def _shut_for_a_while(self) -> None:
+        """Those whose handshakes are under way come first, or their requests would all arrive at once and hold up the
+        connections that are open. Not for long: they may never come."""
+        for listening, _ in self._servers:
+            listening.shut(True)
+        self._shut = asyncio.get_running_loop().call_later(_SHUT_S, self._take_again)
+
+    def _take_again(self) -> None:
+        if self._shut is not None:
+            self._shut.cancel()
+            self._shut = None
+        for listening, _ in self._servers:
+            listening.shut(False)
 
     def _fail(self, reason: str, peer: str, identity: str, *, blame: bool = True) -> None:
         guessed = identity if reason == _CREDENTIALS else None
@@ -215,6 +236,7 @@ class Listening:
     def stop(self) -> None:
         """Take no new connections; the open ones stay."""
         self._stopped = True
+        self._take_again()
         for _, server in self._servers:
             server.close()
         for opening in self._opening:
