@@ -179,9 +179,8 @@ def main() -> None:
             process.kill()
             process.wait()
     print(f"{stations} stations connect at once and boot; {residents} were there and call Heartbeat every 100 ms")
-    print(
-        f"  all accepted after {came['all']:.1f} s, half of them after {came['half']:.1f} s; tried again: {came['again']}"
-    )
+    print(f"  all accepted after {came['all']:.1f} s, half of them after {came['half']:.1f} s")
+    print(f"  tried again: {came['again']}")
     for name, (half, most, worst, count) in waited.items():
         print(f"  residents, {name:<5}: median {half} ms, p99 {most} ms, worst {worst} ms of {count} answers")
     print(f"  the server: {seen}")

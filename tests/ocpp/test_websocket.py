@@ -250,6 +250,8 @@ async def test_a_crowd_waits_in_the_queue_while_handshakes_are_under_way(
     for raw in slow[:2]:
         assert b" 101 " in await raw.upgrade()
     await until(lambda: door.listening.opening == 5, "they are taken as soon as half of the crowd is through")
+    for raw in waiting:
+        assert b" 101 " in await raw.upgrade()
 
 
 async def test_a_crowd_that_says_nothing_keeps_nobody_waiting_for_long(
