@@ -15,7 +15,7 @@ import orjson
 
 from evcore.core.ocpp_schema import Tables
 
-from .names import Shape, shape_of, snake
+from .names import snake
 
 Kind = Literal["request", "response", "send"]
 
@@ -23,16 +23,15 @@ VERSIONS = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
 
 
 class Schema:
-    """One message. root: its JSON schema with all references resolved. shape: its names. decimal: some number must be
-    judged by its digits, not as a double."""
+    """One message. root: its JSON schema with all references resolved. decimal: some number must be judged by its
+    digits, not as a double."""
 
-    __slots__ = ("action", "decimal", "root", "shape", "version")
+    __slots__ = ("action", "decimal", "root", "version")
 
     def __init__(self, version: str, action: str, text: bytes) -> None:
         document = orjson.loads(text)
         self.version, self.action = version, action
         self.root: dict[str, Any] = _resolve(document, document.get("definitions", {}), {})
-        self.shape: Shape | None = shape_of(self.root)
         self.decimal = b'"multipleOf"' in text
 
     def __repr__(self) -> str:
