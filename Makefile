@@ -41,11 +41,11 @@ lint: build
 	@$(BIN)/mypy
 	@$(BIN)/stubtest --concise --ignore-unused-allowlist --allowlist .ci/stubtest-allowed evcore.core.can evcore.core.modbus evcore.core.ocpp evcore.core.ocpp_encode evcore.core.ocpp_schema
 	@$(BIN)/lint-imports
-	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format --dry-run --Werror
+	@find native fuzz -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format --dry-run --Werror
 
 format: build
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
-	@find native -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format -i
+	@find native fuzz -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format -i
 
 bench: build
 	@$(BIN)/python benches/table.py --out docs/benchmarks.md
