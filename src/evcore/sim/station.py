@@ -75,7 +75,7 @@ class SimStation:
             StationAbout(vendor, model, f"SN-{id}", "1.0"),
             self.words.handle,
             versions=[version],
-            back_off=RetryBackOff(0.75 * backoff_s, 0.5 * backoff_s, 6, stable_s=60 / speed),
+            back_off=RetryBackOff(0.75 * backoff_s, 0.5 * backoff_s, 6, stable_s=0),
             on_event=self._happened,
             retry_s=backoff_s,
             burst_per_s=5 * speed,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from evcore.errors import CallError, ConfigError, LinkError
+from evcore.errors import CallError, ConfigError, LinkError, StoreError
 from evcore.ocpp.backoff import RetryBackOff
 from evcore.ocpp.codec import Codec
 from evcore.ocpp.connection_profile import ConnectionProfile, ProfileSwitch, Step
@@ -321,7 +321,8 @@ class StationClient:
         self._certificate_told = True
         kind = "InvalidCentralSystemCertificate" if self.version == "1.6" else "InvalidCsmsCertificate"
         event = {"type": kind, "timestamp": self.now(), "techInfo": detail[:255]}
-        self.record("SecurityEventNotification", event)
+        with contextlib.suppress(StoreError):  # no room: what money is made of goes before
+            self.record("SecurityEventNotification", event)
 
 
 class _StationLink(Link):
