@@ -59,9 +59,10 @@ def create_route_map(obj: Any) -> dict[str, dict[str, Any]]:
     """
     routes: dict[str, dict[str, Any]] = {}
     found: dict[str, Any] = {}
-    for base in reversed(type(obj).__mro__):
-        found.update(vars(base))
-    found.update(getattr(obj, "__dict__", {}))
+    for members in (*map(vars, reversed(type(obj).__mro__)), getattr(obj, "__dict__", {})):
+        for name, value in members.items():
+            found.pop(name, None)  # what is defined anew is later, also under an old name
+            found[name] = value
     for name, value in found.items():
         if not callable(value) and not isinstance(value, (staticmethod, classmethod)):
             continue

@@ -49,6 +49,13 @@ def violation(error: PayloadError | FrameError) -> Exception:
 def reply_to(error: BaseException) -> tuple[str, str, dict[str, Any]]:
     """Code, description and details of the CALLERROR for what a handler raised."""
     if isinstance(error, (OCPPError, CallError)):
-        details = error.details if isinstance(error.details, dict) else {"details": str(error.details)[:200]}
-        return str(getattr(error, "code", "InternalError")), str(error.description), details
+        details = error.details if isinstance(error.details, dict) else {"details": _text(error.details)[:200]}
+        return _text(getattr(error, "code", "InternalError")), _text(error.description), details
     return "InternalError", "An unexpected error occurred.", {}
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - whatever someone made of it, the peer gets its CALLERROR
+        return ""

@@ -24,7 +24,11 @@ from evcore.ocpp.point.exchange import Exchange
 from evcore.ocpp.point.handlers import CallContext, plan_of
 
 HANDLERS_LIMIT = 256  # tasks of handlers at once; further CALLs are refused
+GOODBYE_S = 1.0  # that a handler which was cancelled may take to say so to the peer
 WARNINGS_LIMIT = 10  # of each kind of fault of the peer, then they are logged as DEBUG: no peer fills the log
+
+# What ends the program, or the coroutine itself, also from within a handler; all else costs its CALL only.
+_ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 class RoutedCall(Call):  # type: ignore[misc]
@@ -86,7 +90,9 @@ class Handling:
         job = None if called is None else self._called(exchange, called, now, overridden)
         if session.has_news():
             for event in exchange.poll(now, data):
-                if isinstance(event, Notified):
+                if isinstance(event, Notified) and len(self._tasks) >= HANDLERS_LIMIT:
+                    self._note(Anomaly("too_many_sends", f"{HANDLERS_LIMIT} handlers are in work", event.id))
+                elif isinstance(event, Notified):
                     job = self._handled(Job(exchange, event, data, now, self._route(event.action)))
                 else:
                     self._note(event)
@@ -113,8 +119,9 @@ class Handling:
     def _handled(self, job: Job) -> Job | None:
         """The job if it is done already, its `reply` to be sent; None where it was refused or has become a task."""
         if "_on_action" not in job.route:
-            self._defer(job)
-            job.exchange.session.refuse(job.called.id, *reply_to(_unhandled(job.called.action)))
+            if isinstance(job.called, Called):
+                self._defer(job)
+                job.exchange.session.refuse(job.called.id, *reply_to(_unhandled(job.called.action)))
             return None
         left = self._begin(job)
         if left is None:
@@ -143,7 +150,9 @@ class Handling:
         session = msg.exchange.session
         try:
             await self._handle_call(msg)
-        except Exception as error:  # noqa: BLE001 - its author's fault costs this CALL only
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - its author's fault costs this CALL only
             self._report(msg.action, error)
             session.refuse(msg.unique_id, *reply_to(error))
         session.forget(msg.unique_id)  # it may have been answered by a `_send` of its author's own
@@ -158,7 +167,9 @@ class Handling:
         """Call the handler. What is left to be awaited; None when the CALL has been answered."""
         try:
             result = self._run(job.route["_on_action"], job)
-        except Exception as error:  # noqa: BLE001 - a handler's fault costs this CALL only
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a handler's fault costs this CALL only
             self._refuse(job, error)
             return None
         if inspect.isawaitable(result):
@@ -170,11 +181,16 @@ class Handling:
         try:
             async with asyncio.timeout(self._handler_timeout):
                 result = await left
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the peer waits, whatever it was
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the peer waits, whatever it was
             self._refuse(job, error)
+            cancelled = isinstance(error, asyncio.CancelledError)
+            async with asyncio.timeout(GOODBYE_S if cancelled else None):  # no loop hangs at its end
+                await self._conclude(job)
         else:
             self._answer(job, result)
-        await self._conclude(job)
+            await self._conclude(job)
 
     async def _conclude(self, job: Job) -> None:
         await self._transmit(job.exchange)
@@ -242,7 +258,9 @@ class Handling:
         more = {"call_response": _plain(job.answer)} if getattr(handler, "_inject_response", False) is True else {}
         try:
             result = self._run(handler, job, **more)
-        except Exception as error:  # noqa: BLE001 - the CALL is answered
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the CALL is answered
             self._report(f"@after {job.called.action}", error)
             return
         if inspect.isawaitable(result):
@@ -251,7 +269,9 @@ class Handling:
     async def _finish_after(self, job: Job, left: Awaitable[Any]) -> None:
         try:
             await left
-        except Exception as error:  # noqa: BLE001 - the CALL is answered
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the CALL is answered
             self._report(f"@after {job.called.action}", error)
 
     # Around it
@@ -259,9 +279,20 @@ class Handling:
     async def _transmit(self, exchange: Exchange) -> None:
         messages = exchange.session.to_send()
         if messages:
+            await self._write(exchange, messages)
+
+    async def _write(self, exchange: Exchange, messages: list[bytes]) -> None:
+        """Send them all. The session holds them for sent, so whoever is cancelled meanwhile leaves them to a task."""
+        at = 0
+        try:
             async with exchange.sending:
-                for message in messages:
-                    await self._send(message.decode())
+                while at < len(messages):
+                    at += 1
+                    await self._send(messages[at - 1].decode())
+        except asyncio.CancelledError:
+            if at < len(messages) and not exchange.closed:
+                self._keep(asyncio.get_running_loop().create_task(self._write(exchange, messages[at:])))
+            raise
 
     def _overdue(self, exchange: Exchange) -> None:
         if exchange.session.has_news():
