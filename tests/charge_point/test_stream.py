@@ -211,3 +211,22 @@ async def test_closing_the_port_ends_every_stream_and_waits_for_the_handlers():
         with pytest.raises(ConnectionClosed) as raised:
             await stream.recv()
         assert raised.value.code == 1012
+
+
+async def test_closing_the_port_begins_without_await_as_in_websockets():
+    ended = asyncio.Event()
+
+    async def handler(stream):
+        with pytest.raises(ConnectionClosed):
+            await stream.recv()
+        ended.set()
+
+    async with asyncio.timeout(9):
+        server = await serve(handler, "127.0.0.1", 0)
+        stream = await open_stream(url_of(server))
+        server.close()
+        await server.wait_closed()
+        await server.close()  # once more is harmless
+        with pytest.raises(ConnectionClosed):
+            await stream.recv()
+    assert ended.is_set()

@@ -22,13 +22,21 @@ class Serving:
         self._tasks: set[asyncio.Task[None]] = set()
         self.listening: Listening | None = None
         self._closed = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
         return 0 if self.listening is None else self.listening.port
 
-    async def close(self) -> None:
-        """Drop all connections, and wait a few seconds for the handlers; then they are cancelled."""
+    def close(self) -> asyncio.Task[None]:
+        """Drop all connections, and wait a few seconds for the handlers; then they are cancelled. Begins at once: as
+        with `websockets`, `wait_closed` has its end; so has awaiting what is returned.
+        """
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        return self._closing
+
+    async def _close(self) -> None:
         if self.listening is not None:
             await self.listening.close()
         if self._tasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -133,7 +133,7 @@ class Stream:
 
 
 class Closable(Protocol):
-    async def close(self) -> None: ...
+    def close(self) -> Awaitable[None]: ...
 
 
 Opened = TypeVar("Opened", bound=Closable)
