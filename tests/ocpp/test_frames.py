@@ -148,7 +148,7 @@ def test_limits_of_a_codec_are_its_own_and_sane():
         Codec("1.6", limits=Limits(size=20)).scan(b'[2,"1","Heartbeat",{}]')
     with pytest.raises(FrameError, match="limit"):
         Codec("1.6", limits=Limits(depth=2)).scan(b'[2,"1","X",{"a":{}}]')
-    for wrong in ({"size": 0}, {"depth": 1}, {"depth": 257}):
+    for wrong in ({"size": 0}, {"size": 1 << 32}, {"depth": 1}, {"depth": 257}, {"nodes": 0}, {"nodes": 1 << 64}):
         with pytest.raises(ValueError):
             Limits(**wrong)
 

@@ -74,8 +74,10 @@ cdef class Decoder:
         self.tables, self.version, self.limits, self.formats = tables, tables.version, limits, formats
         self.rules.max_size, self.rules.max_nodes = limits.size, limits.nodes
         self.rules.max_depth = min(limits.depth, EV_JSON_DEPTH_MAX)
-        if limits.size > UINT32_MAX:
-            raise ValueError(f"size: expected 4 GiB at most, got {limits.size}")
+        # Offsets are of 32 bits, and what is reserved for a message is at most 32 times as long: in a size_t of 32 bits too.
+        most = min(UINT32_MAX, <size_t>-1 // 32)
+        if limits.size > most:
+            raise ValueError(f"size: expected {most} bytes at most, got {limits.size}")
         self.rules.types = types
         self.judge_in = JUDGEMENTS[judge]
         if exact is True:

@@ -36,8 +36,8 @@ class Limits:
             raise ValueError(f"size: expected 1..4294967295, got {self.size}")
         if not 2 <= self.depth <= 256:
             raise ValueError(f"depth: expected 2..256, got {self.depth}")
-        if self.nodes < 1:
-            raise ValueError(f"nodes: expected 1 or more, got {self.nodes}")
+        if not 1 <= self.nodes < 1 << 32:
+            raise ValueError(f"nodes: expected 1..4294967295, got {self.nodes}")
 
 
 class Codec(Encoder):
