@@ -9,6 +9,7 @@ import time
 import pytest
 from ocpp.exceptions import GenericError
 
+from evcore.errors import LinkError
 from evcore.ocpp import v16, v21
 from evcore.ocpp.routing import after, create_route_map, on
 
@@ -160,3 +161,32 @@ def test_a_handler_defined_anew_under_an_old_name_is_the_last_definition(connect
     second = type("Second", (first,), {"two": on("Heartbeat")(lambda self: 2)})
     third = type("Third", (second,), {"one": on("Heartbeat")(lambda self: 3)})
     assert create_route_map(third("CP", connection))["Heartbeat"]["_on_action"]() == 3
+
+
+async def test_what_waited_for_a_connection_that_ended_does_not_go_to_the_next_one(connection, running):
+    free = asyncio.Event()
+
+    async def stuck(text):
+        await free.wait()
+
+    async def slow(self):
+        await asyncio.sleep(0)
+        return {"current_time": NOW}
+
+    connection.send = stuck
+    point = make(connection, slow=on("Heartbeat")(slow))
+    reader = running(point)
+    connection.say(*([2, str(number), "Heartbeat", {}] for number in range(3)))
+    await asyncio.sleep(0.01)
+    call = asyncio.ensure_future(point.call(v16.call.ClearCache()))
+    await asyncio.sleep(0)
+    connection.end()
+    await asyncio.wait([reader])
+    point._connection = type(connection)()
+    running(point)
+    await asyncio.sleep(0)
+    free.set()
+    with pytest.raises(LinkError):
+        await call
+    await point.settle()
+    assert point._connection.sent == []

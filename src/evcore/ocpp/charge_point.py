@@ -189,6 +189,8 @@ class ChargePoint(Handling):
                 try:
                     exchange.call(id, action, payload, unjudged=unjudged)
                     await self._transmit(exchange)
+                    if not self._is_current(exchange):
+                        raise LinkError("the connection ended before the answer")
                     return await self._get_specific_response(id, self._response_timeout)
                 finally:
                     exchange.forget(id)

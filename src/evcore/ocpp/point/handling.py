@@ -62,6 +62,7 @@ class Handling:
     """The part of a `ChargePoint` that handles what the peer sends."""
 
     id: Any
+    _connection: Any
     logger: logging.Logger
     route_map: dict[str, dict[str, Any]]
     _call: Any
@@ -100,7 +101,8 @@ class Handling:
         if job is not None:
             if job.reply is not None:
                 async with exchange.sending:
-                    await self._send(job.reply.decode())
+                    if self._is_current(exchange):
+                        await self._send(job.reply.decode())
             self._run_after(job)
 
     def _called(self, exchange: Exchange, called: Called, now: int, overridden: bool) -> Job | None:
@@ -281,12 +283,16 @@ class Handling:
         if messages:
             await self._write(exchange, messages)
 
+    def _is_current(self, exchange: Exchange) -> bool:
+        """Does `_send` still go where the exchange goes? While a message waited, another connection may have come."""
+        return not exchange.closed and exchange.connection is self._connection
+
     async def _write(self, exchange: Exchange, messages: list[bytes]) -> None:
         """Send them all. The session holds them for sent, so whoever is cancelled meanwhile leaves them to a task."""
         at = 0
         try:
             async with exchange.sending:
-                while at < len(messages):
+                while at < len(messages) and self._is_current(exchange):
                     at += 1
                     await self._send(messages[at - 1].decode())
         except asyncio.CancelledError:
