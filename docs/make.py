@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from commands_page import commands
+from session_page import session
 
 from evcore.gateway.payment import TRANSITIONS
 from evcore.ocpp.repairs import table
@@ -39,6 +40,7 @@ PAGES = {
     "payment.md": lambda: diagram({(state, str(event)): after for (state, event), after in TRANSITIONS.items()}),
     "ocpp-lenient.md": repairs,
     "commands.md": commands,
+    "ocpp-session.md": session,
 }
 
 

@@ -30,3 +30,10 @@ def test_the_page_on_lenient_mode_prints_what_it_says():
     code, printed = re.search(r"```python\n(.*?)```\s+prints\s+```\n(.*?)```", page, re.DOTALL).groups()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == printed
+
+
+def test_the_example_on_the_page_of_the_session_runs():
+    page = (ROOT / "docs" / "ocpp-session.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert '[3,"1",' in done.stdout
