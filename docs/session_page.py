@@ -94,7 +94,7 @@ def _outcomes() -> Iterable[list[str]]:
         Outcome.REFUSED: "CALLERROR",
         Outcome.INVALID: "an answer that is no frame, or breaks its schema",
         Outcome.TIMED_OUT: "no answer in time, or never its turn",
-        Outcome.CANCELLED: "given up by its caller; if it was sent, the next waits until this one is answered or its time is over",
+        Outcome.CANCELLED: "given up by its caller; once sent, the next waits for its answer or the end of its time",
         Outcome.DISCONNECTED: "the connection ended first",
     }
     for outcome in Outcome:
