@@ -154,3 +154,17 @@ async def test_a_time_that_is_none_is_refused_or_does_not_cost_the_record_where_
     assert site.errors() == {"time": 1}
     [session] = site.ledger.sessions.values()
     assert session.started_ns > 1_700_000_000_000_000_000
+
+
+@pytest.mark.parametrize("more", [0, 1], ids=["as much as allowed", "a byte more"])
+async def test_a_message_in_one_frame_may_be_as_long_as_max_message_says(csms: Start, more: int) -> None:
+    site = await csms(registered=["CP1"], max_message=200_000)
+    async with websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
+        call = '[2,"a","Heartbeat",{}]'
+        await socket.send(call + " " * (200_000 - len(call) + more))
+        if more:
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket.recv()
+            assert socket.close_code == 1009
+        else:
+            assert json.loads(await socket.recv())[0] == 3

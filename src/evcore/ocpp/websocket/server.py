@@ -104,7 +104,7 @@ class Listening:
             ssl=ssl,
             backlog=self._backlog,
             websocket_handshake_timeout=self._handshake_s,
-            max_frame_size=min(self._limit, 64 * 1024),
+            max_frame_size=self._limit,
             read_buffer_init_size=2048,
             enable_auto_pong=False,
             logger_name=quiet,
