@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -180,3 +182,25 @@ async def test_the_command_prints_one_json_object_and_its_exit_code_tells() -> N
     nobody = await asyncio.to_thread(CliRunner().invoke, app, ["sim", "fleet", "ws://127.0.0.1:1", "--for", "0.2"])
     assert nobody.exit_code == 1
     assert "not connected: {'ConnectionRefusedError'" in nobody.stdout
+
+
+async def test_ctrl_c_shows_what_was_counted() -> None:
+    async with serving() as (server, _):
+        arguments = ["sim", "fleet", server.url, "--stations", "2", "--for", "60", "--json"]
+        command = "from evcore.gateway.cli import main; main()"
+        running = await asyncio.create_subprocess_exec(sys.executable, "-c", command, *arguments, stdout=PIPE)
+        while server.stats.received < 20:
+            await asyncio.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        out, _ = await asyncio.wait_for(running.communicate(), 20)
+    told = json.loads(out)
+    assert running.returncode == 130
+    assert told["answered"] >= 18
+    assert told["per_second"] > 0
+
+
+async def test_a_root_that_cannot_be_read_is_named() -> None:
+    arguments = ["sim", "fleet", "wss://127.0.0.1:1", "--ca", "/nowhere.pem", "--for", "0.2"]
+    done = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+    assert isinstance(done.exception, ConfigError)
+    assert "/nowhere.pem" in str(done.exception)

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-FAILED = 1
+from evcore.errors import ConfigError
+
+FAILED, STOPPED = 1, 130
 
 app = typer.Typer(
     name="sim",
@@ -65,9 +67,8 @@ def fleet(
     Each boots, authorizes, charges with meter values and stops, again and again, one call at a time. Messages are made
     and read without evcore's codec. At the end: what was sent, answered and refused, and the latency. A password goes
     out in clear over ws://. The exit code is 1 if a good call was refused or not answered, or a connection was lost.
+    Ctrl-C ends it sooner: what was counted is shown, and the exit code is 130.
     """
-    import ssl
-
     from evcore.sim.fleet import VERSIONS, Fleet, FleetPlan
 
     plan = FleetPlan(
@@ -80,20 +81,24 @@ def fleet(
         prefix=prefix,
         token=token,
         password=password,
-        ssl=ssl.create_default_context(cafile=ca) if url.startswith("wss:") else None,
+        ssl=_tls(ca) if url.startswith("wss:") else None,
         seed=seed,
     )
 
-    async def load() -> Any:
-        return await Fleet(plan).run(seconds)
-
+    load, stopped = Fleet(plan), False
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        report = runner.run(load())
+        try:
+            runner.run(load.run(seconds))
+        except KeyboardInterrupt:
+            stopped = True
+    report = load.report
     told = report.as_dict(url=url, stations=stations, version=version.value)
     if as_json:
         typer.echo(json.dumps(told))
     else:
         _show(told)
+    if stopped:
+        raise typer.Exit(STOPPED)
     if not report.ok:
         raise typer.Exit(FAILED)
 
@@ -116,6 +121,18 @@ def _show(told: dict[str, Any]) -> None:
         if value:
             console.print(f"{what.replace('_', ' ')}: {value}")
     console.print("ok" if told["ok"] else "NOT ok: a good call was refused or not answered, or a connection was lost")
+
+
+def _tls(ca: Path | None) -> Any:
+    """Raises ConfigError: the file cannot be used."""
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise ConfigError(
+            "sim fleet", "--ca", "a PEM file of certificates", f"{ca}: {error.strerror or error}"
+        ) from error
 
 
 def _fast_loop() -> Any:

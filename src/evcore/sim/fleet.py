@@ -95,8 +95,10 @@ class Fleet:
         loop = asyncio.get_running_loop()
         lives = [loop.create_task(self._live(station)) for station in self.stations]
         try:
-            await self._pace(began + seconds)
-            self.report.seconds = time.monotonic() - began
+            try:
+                await self._pace(began + seconds)
+            finally:  # also when it is cancelled: what was counted is of use
+                self.report.seconds = time.monotonic() - began
             self.sending, self._ending = False, True
             await self._last_answers()
         finally:
