@@ -79,7 +79,8 @@ def main() -> None:
         for server in servers:
             server.stop()
     lines = [*table(costs, rates), "", *verdicts(costs)]
-    title = f"{options.stations} stations, OCPP {options.version}, closed loop of MeterValues with 4 values"
+    action = "MeterValues" if options.version == "1.6" else "TransactionEvent"
+    title = f"{options.stations} stations, OCPP {options.version}, closed loop of {action} with 4 values"
     text = f"{title}, {options.rounds} rounds of {options.seconds:g} s\n\n" + "\n".join(lines)
     print(text)
     if options.append:
