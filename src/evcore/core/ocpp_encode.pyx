@@ -76,6 +76,7 @@ cdef enum:
     ID_MAX = 36  # code points: OCPP-J 1.6, 4.1.4
 
 include "ocpp_encode_names.pxi"
+include "ocpp_encode_out.pxi"
 include "ocpp_encode_values.pxi"
 
 cdef dict writers = {}  # Tables -> _Writer

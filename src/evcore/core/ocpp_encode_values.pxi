@@ -1,21 +1,10 @@
-# Values on their way out: judged by their nodes, written into a growing buffer.
+# Values on their way out: judged by their nodes and written.
 
 cdef enum:
-    SCRATCH = 1 << 16    # bytes that are kept from message to message
     EXACT_DIGITS = 18    # of a Decimal that is within int64 and a double, whatever they are
     KNOWN_CLASSES = 1024 # dataclasses whose fields are remembered
     KEY_COPY = 32        # bytes of a name that are copied at once; so many may be read from each (EV_NAME_SLACK)
     KEY_MAX = 258        # bytes of a name with its quotes and colon
-
-cdef struct Out:
-    uint8_t *start
-    uint8_t *at
-    uint8_t *end
-    size_t size     # bytes that the message may have
-    size_t nodes    # values that may still come
-    unsigned depth  # containers that may still be opened
-    bint judging    # by the schema
-    bint formats    # by date-time and uri too
 
 cdef dict field_names = {}  # dataclass -> names of its fields, None: not one
 
@@ -52,60 +41,6 @@ cdef str instant(object value):
     except OverflowError:
         raise TypeError(f"{value!r} is beyond the calendar in UTC") from None
     return value.isoformat(timespec="milliseconds" if value.microsecond else "seconds")[:-6] + "Z"
-
-
-cdef object beyond(str detail):
-    return FrameError("limit", detail)
-
-
-# Where messages are written before their length is known; one message at a time holds it, others get their own.
-cdef uint8_t *scratch = NULL
-cdef bint scratch_taken = False
-
-
-cdef bint open_out(Out *out) except -1:
-    """Room to write into; whether it is the scratch, see close_out."""
-    global scratch, scratch_taken
-    cdef bint mine = not scratch_taken
-    if mine and scratch == NULL:
-        scratch = <uint8_t *>PyMem_Malloc(SCRATCH)
-    out.start = scratch if mine else <uint8_t *>PyMem_Malloc(SCRATCH)
-    if out.start == NULL:
-        raise MemoryError
-    scratch_taken = True
-    out.at, out.end = out.start, out.start + SCRATCH
-    return mine
-
-
-cdef void close_out(Out *out, bint mine) noexcept:
-    global scratch, scratch_taken
-    if not mine:
-        PyMem_Free(out.start)
-        return
-    scratch_taken = False
-    if out.end - out.start != SCRATCH:  # it grew: not kept
-        PyMem_Free(out.start)
-        scratch = NULL
-
-
-cdef inline int reserve(Out *out, size_t more) except -1:
-    """Room for so many bytes and a comma."""
-    return 0 if <size_t>(out.end - out.at) > more else grow(out, more + 1)
-
-
-cdef int grow(Out *out, size_t more) except -1:
-    global scratch
-    cdef size_t used = <size_t>(out.at - out.start), wanted = 2 * (used + more)
-    cdef uint8_t *moved
-    if used > out.size:
-        raise beyond("longer than the limit")
-    moved = <uint8_t *>PyMem_Realloc(out.start, wanted)
-    if moved == NULL:
-        raise MemoryError
-    if scratch == out.start:
-        scratch = moved
-    out.start, out.at, out.end = moved, moved + used, moved + wanted
-    return 0
 
 
 @cython.final
@@ -178,17 +113,25 @@ cdef class _Writer(_Names):
         return 1
 
     cdef int put_text(self, Out *out, uint32_t index, object value) except -1:
-        cdef const ev_schema_node *node = &self.tables.schema.nodes[index]
-        cdef Py_ssize_t size = PyUnicode_GET_LENGTH(value), points = size
-        cdef const uint8_t *text
+        cdef Py_ssize_t size = PyUnicode_GET_LENGTH(value)
         if PyUnicode_IS_COMPACT_ASCII(value):
-            text = PyUnicode_1BYTE_DATA(value)
-        else:
-            try:
-                text = <const uint8_t *>PyUnicode_AsUTF8AndSize(value, &size)
-            except UnicodeEncodeError:
-                raise TypeError("half a surrogate pair has no form in JSON") from None
+            return self.put_utf8(out, index, value, PyUnicode_1BYTE_DATA(value), size, size)
+        return self.put_wide(out, index, value)
+
+    cdef int put_wide(self, Out *out, uint32_t index, object value) except -1:
+        cdef Py_ssize_t size = 0
+        cdef const char *text
+        try:
+            text = PyUnicode_AsUTF8AndSize(value, &size)
+        except UnicodeEncodeError:
+            raise TypeError("half a surrogate pair has no form in JSON") from None
+        return self.put_utf8(out, index, value, <const uint8_t *>text, size, PyUnicode_GET_LENGTH(value))
+
+    cdef inline int put_utf8(self, Out *out, uint32_t index, object value, const uint8_t *text, Py_ssize_t size,
+                             Py_ssize_t points) except -1:
+        cdef const ev_schema_node *node
         if out.judging:
+            node = &self.tables.schema.nodes[index]
             if points > node.high or points < node.low or not node.types & EV_TYPE_STRING:
                 return 0
             if node.flags & EV_NODE_WORDS:
@@ -356,21 +299,18 @@ cdef class _Writer(_Names):
     cdef inline int put_member(self, Out *out, Members *members, PyObject *key, PyObject *value) except -1:
         """One member and a comma. key and value are borrowed; they are held where Python may run."""
         cdef Guess *expected = &self.guesses[members.guess]
-        cdef object held = None
-        cdef uint32_t inner
-        cdef uint64_t bit
-        if key != expected.key and not same_text(key, expected.key):
-            held = <object>value
-            name = <object>key
-            if not self.look_up(name, members):
-                return self.put_stranger(out, members.node, name, held)
-            expected = &self.guesses[members.guess]
-        members.guess = members.first + expected.place + 1
-        bit = <uint64_t>1 << expected.place
+        if key == expected.key or same_text(key, expected.key):
+            return self.put_expected(out, members, value)
+        return self.put_unexpected(out, members, key, value)
+
+    cdef inline int put_expected(self, Out *out, Members *members, PyObject *value) except -1:
+        cdef Guess *expected = &self.guesses[members.guess]
+        cdef uint64_t bit = <uint64_t>1 << expected.place
+        cdef uint32_t inner = expected.node
         if members.seen & bit:
-            raise TypeError(f"{<object>key} is there under another name too")
+            raise TypeError(f"{<object>expected.key} is there under another name too")
         members.seen |= bit
-        inner = expected.node
+        members.guess = members.first + expected.place + 1
         reserve(out, KEY_MAX)
         if expected.len <= KEY_COPY:
             memcpy(out.at, self.tables.schema.text + expected.text, KEY_COPY)
@@ -381,13 +321,22 @@ cdef class _Writer(_Names):
             out.nodes -= 1
             if not self.put_text(out, inner, <object>value):
                 return 0
-        else:
-            held = <object>value
-            if not self.put(out, inner, held, members.loose):
-                return 0
+        elif not self.put_held(out, inner, value, members.loose):
+            return 0
         out.at[0] = c','
         out.at += 1
         return 1
+
+    cdef int put_held(self, Out *out, uint32_t index, PyObject *value, bint loose) except -1:
+        cdef object held = <object>value
+        return self.put(out, index, held, loose)
+
+    cdef int put_unexpected(self, Out *out, Members *members, PyObject *key, PyObject *value) except -1:
+        cdef object name = <object>key
+        cdef object held = <object>value
+        if not self.look_up(name, members):
+            return self.put_stranger(out, members.node, name, held)
+        return self.put_expected(out, members, <PyObject *>held)
 
     cdef int put_stranger(self, Out *out, uint32_t index, object key, object value) except -1:
         """A member that the schema does not know."""
