@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import signal
+import ssl
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
