@@ -369,6 +369,15 @@ def test_depth_of_the_codec_is_within_what_every_parser_on_the_way_can_take():
 # ---- names that are there twice ----
 
 
+@pytest.mark.parametrize("number", [b"1.0", b"0.1e1", b"1e0", b"10e-1", b"-0e0", b"1E2"])
+def test_a_number_is_judged_as_it_was_written_beside_a_name_that_is_there_twice(number):
+    twice = b'[3,"1",{"status":5,"status":"Rejected","currentTime":"2026-11-23T18:00:00Z","interval":%s}]'
+    codec = Codec("1.6")
+    assert codec.decode(twice % b"1", action="BootNotification").payload["interval"] == 1
+    with pytest.raises(PayloadError, match="/interval: expected integer"):  # JSON Schema draft 4, 3.5
+        codec.decode(twice % number, action="BootNotification")
+
+
 @pytest.mark.parametrize(
     ("message", "repeated"),
     [

@@ -119,7 +119,10 @@ cdef int write(object value, list out) except -1:
     elif value is None or isinstance(value, bool):
         out.append("null" if value is None else "true" if value else "false")
     else:
-        out.append(str(value))
+        number = str(value)
+        if isinstance(value, Decimal) and number.lstrip("-").isdigit():
+            number += ".0"  # it was 1e0, say, and draft 4 takes that for no integer
+        out.append(number)
     return 0
 
 
