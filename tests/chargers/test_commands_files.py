@@ -170,7 +170,7 @@ async def test_no_secret_of_a_command_is_shown_to_others(csms: Start, peer: Star
     hub = Hub()  # the gateway's, which tells of commands
     seen: list[Any] = []
     hub._on_item = seen.append
-    hub.serve("CP1", site.hub._handlers["CP1"][1])
+    hub.serve("CP1", site.hub._handlers["CP1"].handler)
     for verb, args in (
         (Verb.SET_CONFIG, {"key": "AuthorizationKey", "value": secret}),
         (Verb.SET_CONFIG, {"key": "AuthorizationKey", "value": secret * 200}),
