@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import ssl
@@ -10,18 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import websockets
+from waiting import until
 from websockets.http11 import Request, Response
 
 NOW = "2026-11-23T18:30:37Z"
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    """Wait for a condition, polled fast, with a generous limit; its value."""
-    for _ in range(1600):
-        if value := condition():
-            return value
-        await asyncio.sleep(0.005)
-    raise AssertionError("the condition did not come true")
 
 
 class Csms:

@@ -13,6 +13,7 @@ import pytest
 import websockets
 from ocpp import v16, v21, v201
 from ocpp.routing import on
+from waiting import until
 
 from evcore.chargers import OcppServer
 from evcore.local import LocalHub, LocalLedger
@@ -20,16 +21,6 @@ from evcore.model import Answer, Command, Event, Item, Verb
 from evcore.sim import SimStation
 
 PASSWORD = "a-password-of-16+"
-
-
-async def until(condition: Callable[[], Any], what: str = "the condition") -> Any:
-    """Wait for a condition, polled fast, with a generous limit; its value."""
-    for _ in range(1600):
-        value = condition()
-        if value:
-            return value
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"{what} did not come true")
 
 
 class Csms:

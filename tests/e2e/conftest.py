@@ -19,6 +19,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import until
 
 from evcore.gateway.config import parse
 from evcore.gateway.gateway import Gateway
@@ -72,15 +73,6 @@ id = "CARD-1"
 [limits]
 drain_s = 2
 """
-
-
-async def until(true: Callable[[], Any], what: str = "it", within_s: float = 8.0) -> Any:
-    """The first true value."""
-    deadline = time.monotonic() + within_s
-    while not (value := true()):
-        assert time.monotonic() < deadline, f"{what} never came true"
-        await asyncio.sleep(0.01)
-    return value
 
 
 class BadSite:

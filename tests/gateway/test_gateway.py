@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from waiting import until
 
 from evcore.errors import ConfigError, StoreError
 from evcore.gateway.config import parse
@@ -48,13 +49,6 @@ id = "CARD-1"
 
 def configured(tmp_path: Path, more: str = "", site: str = SITE) -> Any:
     return parse(site + more, file="site.toml", base=tmp_path)
-
-
-async def until(true: Callable[[], object], within_s: float = 8.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 import trustme
+from waiting import until
 
 from evcore.errors import ConfigError
 from evcore.gateway.config import ClientTls, Paths, ServerTls, parse
@@ -43,13 +42,6 @@ def ca(tmp_path: Path) -> trustme.CA:
     server.private_key_pem.write_to_path(tmp_path / "server.key")
     server.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
     return ca
-
-
-async def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 8
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.01)
 
 
 async def test_a_station_with_a_certificate_and_a_user_with_a_key_get_in_and_others_do_not(

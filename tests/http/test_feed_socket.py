@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from waiting import until
 
 from evcore.backends.http import feed as room
 from evcore.backends.http import feed_socket
@@ -54,12 +55,6 @@ async def connect(client):
 
 def fault(text: str) -> Event:
     return Event("CP1", "fault.raised", 1, severity="error", text=text)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(8):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_the_handshake_names_the_protocol_and_the_first_message_the_node(connect):

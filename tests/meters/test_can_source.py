@@ -9,6 +9,7 @@ import time
 
 import can
 import pytest
+from waiting import until
 
 from evcore.can import Database
 from evcore.can.frames import ERROR, EXTENDED, Frame
@@ -59,12 +60,6 @@ async def running(source):
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert not [thread for thread in threading.enumerate() if thread.name == "can-reader"]
-
-
-async def until(condition, limit=20):
-    async with asyncio.timeout(limit):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def send(bus, id, data):

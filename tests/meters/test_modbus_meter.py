@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from pymodbus import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import SimDevice
+from waiting import until
 
 from evcore.errors import ConfigError
 from evcore.local import LocalHub
@@ -29,13 +30,6 @@ VALUES = {
     "energy_export": 0,
 }
 ENERGY = "sample/grid/0/Energy.Active.Import.Register"
-
-
-async def until(condition: Callable[[], object], within: float = 8.0) -> None:
-    limit = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < limit, "it never came true"
-        await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

@@ -19,18 +19,10 @@ import pytest
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from waiting import until
 
 from evcore.backends import MqttBackend
 from evcore.local import LocalHub
-
-
-async def until(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
-    """The first true value of `condition`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.005)
-    return value
 
 
 class Mosquitto:

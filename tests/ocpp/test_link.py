@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
+from waiting import until
 
 from evcore.errors import CallError, CallTimeout, LinkError, PayloadError
 from evcore.ocpp import Codec
@@ -68,12 +69,6 @@ def link_of(handle: Callable[[Called], Any], version: str = "1.6", **options: An
 
 def hear(link: Link, id: str, payload: Any = TRANSFER) -> None:
     link.received(json.dumps([2, id, "DataTransfer", payload]).encode())
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def never(called: Called) -> Any:

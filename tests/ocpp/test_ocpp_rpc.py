@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_csms import until
+from waiting import until
 
 from evcore.chargers import OcppServer
 from evcore.local import LocalHub, LocalLedger

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from scripted_csms import NOW, Csms, until
+from scripted_csms import NOW, Csms
+from waiting import until
 
 from evcore.errors import CallError, ConfigError, LinkError, PayloadError, StoreError
 from evcore.ocpp import StationAbout, StationClient

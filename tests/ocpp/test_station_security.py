@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import trustme
-from scripted_csms import Csms, until
+from scripted_csms import Csms
+from waiting import until
 
 from evcore.errors import ConfigError
 from evcore.ocpp import ConnectionProfile, StationAbout, StationClient

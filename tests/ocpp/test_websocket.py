@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import websockets
 from raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Raw
+from waiting import until
 
 from evcore.errors import LinkError
 from evcore.ocpp.admission import Admission
@@ -84,14 +85,6 @@ async def open_door() -> AsyncIterator[Opener]:
     for door in doors:
         await door.close()
         assert not door.connections
-
-
-async def until(condition: Callable[[], object], what: str = "the condition") -> None:
-    for _ in range(800):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{what} did not come true")
 
 
 @pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "Upgrade", "upgrade,keep-alive", None])

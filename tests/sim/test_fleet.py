@@ -19,8 +19,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from mobilityhouse_csms import mobilityhouse
-from scripted_csms import NOW, Csms, until
+from scripted_csms import NOW, Csms
 from typer.testing import CliRunner
+from waiting import until
 
 from evcore.chargers import OcppServer
 from evcore.errors import ConfigError

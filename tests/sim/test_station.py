@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from mobilityhouse_csms import mobilityhouse
 from ocpp import v16, v21, v201
-from scripted_csms import NOW, Csms, until
+from scripted_csms import NOW, Csms
+from waiting import until
 
 from evcore.sim import SimStation
 
