@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trustme
+from bare_station import BareStation
 
 from evcore.errors import ConfigError
 from evcore.model import Verb
@@ -21,29 +21,10 @@ PASSWORD = "right-password-1"
 HEX = "00ff" * 10  # a 1.6 AuthorizationKey: 20 bytes that are no UTF-8
 
 
-class Peer:
-    """A bare connection: keeps what came."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-        self.end: tuple[int, str] | None = None
-        self.connection: Any = None
-
-    def opened(self, connection: Any) -> None:
-        self.connection = connection
-
-    def received(self, data: bytes) -> None:
-        self.messages.append(json.loads(data))
-
-    def closed(self, code: int, reason: str) -> None:
-        self.end = (code, reason)
-
-    def send(self, message: Any) -> None:
-        self.connection.send(json.dumps(message).encode())
-
-
-async def dial(site: Any, id: str = "CP1", *, user: str | None = None, password: Any = None, **options: Any) -> Peer:
-    peer = Peer()
+async def dial(
+    site: Any, id: str = "CP1", *, user: str | None = None, password: Any = None, **options: Any
+) -> BareStation:
+    peer = BareStation()
     name = id if user is None else user
     await connect(f"{site.url}/{id}", peer, subprotocols=["ocpp1.6"], user=name, password=password, **options)
     return peer

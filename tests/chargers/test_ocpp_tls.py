@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import ssl
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
+from bare_station import BareStation
 
 from evcore.chargers import OcppServer
 from evcore.errors import ConfigError, LinkError
@@ -26,27 +26,6 @@ Start = Callable[..., Awaitable[Any]]
 Until = Callable[..., Awaitable[Any]]
 RSA, ECDSA = trustme.KeyType.RSA, trustme.KeyType.ECDSA
 PASSWORD = "right-password-1"
-
-
-class Peer:
-    """A bare station: keeps what came."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-        self.end: tuple[int, str] | None = None
-        self.connection: Any = None
-
-    def opened(self, connection: Any) -> None:
-        self.connection = connection
-
-    def received(self, data: bytes) -> None:
-        self.messages.append(json.loads(data))
-
-    def closed(self, code: int, reason: str) -> None:
-        self.end = (code, reason)
-
-    def send(self, message: Any) -> None:
-        self.connection.send(json.dumps(message).encode())
 
 
 class Site:
@@ -83,13 +62,13 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-async def dial(csms: Any, id: str, context: ssl.SSLContext, *, version: str = "ocpp1.6", **options: Any) -> Peer:
-    peer = Peer()
+async def dial(csms: Any, id: str, context: ssl.SSLContext, *, version: str = "ocpp1.6", **options: Any) -> BareStation:
+    peer = BareStation()
     await connect(f"{csms.url}/{id}", peer, subprotocols=[version], user=id, ssl=context, **options)
     return peer
 
 
-def suite_of(peer: Peer) -> tuple[str, str]:
+def suite_of(peer: BareStation) -> tuple[str, str]:
     secure = peer.connection._transport.underlying_transport.get_extra_info("ssl_object")
     return secure.version(), secure.cipher()[0]
 
@@ -130,7 +109,7 @@ async def test_tls_below_1_2_and_plain_text_are_refused_and_counted(csms: Start,
     with pytest.raises(LinkError):
         await dial(server, "CP1", old, password=PASSWORD)
     with pytest.raises(LinkError):
-        await connect(server.url.replace("wss", "ws") + "/CP1", Peer())
+        await connect(server.url.replace("wss", "ws") + "/CP1", BareStation())
     await wait_until(lambda: server.errors() == {"upgrade_handshake": 2})
 
 
@@ -147,7 +126,7 @@ async def test_a_station_of_profile_3_needs_no_password_and_no_other_gets_in_for
     assert thief.end == (1008, "peer")
     assert thief.messages == []
     for context in (site.station(), site.station("CP2", authority=trustme.CA())):
-        peer = Peer()
+        peer = BareStation()
         try:  # with TLS 1.3 the client's handshake is over before its certificate is refused
             await connect(f"{server.url}/CP2", peer, subprotocols=["ocpp1.6"], ssl=context)
         except LinkError:
@@ -261,7 +240,7 @@ async def test_certificates_are_replaced_under_an_open_connection_and_broken_one
     with pytest.raises(LinkError):
         await dial(server, "CP2", site.station("CP2"))  # it does not know the new authority
     site.authority, old = fresh, site.authority
-    stranger = Peer()
+    stranger = BareStation()
     try:  # its certificate is of an authority that is trusted no longer
         await connect(f"{server.url}/CP2", stranger, subprotocols=["ocpp1.6"], ssl=site.station("CP2", authority=old))
     except LinkError:
