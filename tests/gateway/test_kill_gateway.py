@@ -8,19 +8,16 @@ import contextlib
 import json
 import os
 import random
-import sys
-import time
 from collections import Counter
 
 import pytest
+from killed_gateway import KilledGateway
 
-from evcore.gateway.store import Store
 from evcore.sim import SimStation
 
 KILLS = int(os.environ.get("EVCORE_KILLS", "10"))
 RECORDS = {"StartTransaction", "MeterValues", "StopTransaction", "TransactionEvent"}
-
-
+# Its broker is away, so that all it has to tell stays in the outbox.
 SITE = """
 [store]
 path = "site.db"
@@ -40,39 +37,6 @@ TOKEN = """
 [[tokens]]
 id = "{id}"
 """
-
-
-class Gateway:
-    """`evcore run` as a process, and its deaths. Its broker is away, so that all it has to tell stays in the outbox."""
-
-    def __init__(self, folder, port, nobody, tokens):
-        self.path, self.config = folder / "site.db", folder / "site.toml"
-        self.config.write_text(SITE.format(port=port, nobody=nobody) + "".join(TOKEN.format(id=id) for id in tokens))
-        self.url = f"ws://127.0.0.1:{port}"
-        self.kills_ns, self.log = [], []
-
-    async def start(self):
-        self.child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "evcore", "run", self.config, stderr=asyncio.subprocess.PIPE
-        )
-        started = asyncio.Event()
-        self.reader = asyncio.ensure_future(self._read(self.child.stderr, started))
-        try:
-            await asyncio.wait_for(started.wait(), 30)
-        except TimeoutError:
-            pytest.fail(f"it did not start: {self.log[-20:]}")
-
-    async def _read(self, lines, started):
-        async for line in lines:
-            self.log = [*self.log[-100:], line.decode()]
-            if b"started: " in line:
-                started.set()
-
-    async def kill(self):
-        self.child.kill()
-        await self.child.wait()
-        await self.reader
-        self.kills_ns.append(time.time_ns())
 
 
 async def drive(station, evse, stop, chance):
@@ -98,23 +62,17 @@ def answered(station):
     return [entry for entry in records if entry.action != "MeterValues" or "transactionId" in entry.payload]
 
 
-async def read(path, sql):
-    store = Store(path)
-    await store.open()
-    rows = await store.read(lambda conn: conn.execute(sql).fetchall())
-    await store.close()
-    return rows
-
-
 @pytest.mark.timeout(60 + 10 * KILLS)
 async def test_no_answered_record_is_lost_or_doubled_when_the_gateway_is_killed(tmp_path, free_port):
     chance = random.Random(20261123)
     versions = ["1.6", "1.6", "1.6", "2.0.1", "2.0.1", "2.1"]
     tokens = [f"CP{n}-{evse}" for n in range(len(versions)) for evse in (1, 2)]
-    gateway = Gateway(tmp_path, free_port(), free_port(), tokens)
+    port = free_port()
+    site = SITE.format(port=port, nobody=free_port()) + "".join(TOKEN.format(id=id) for id in tokens)
+    gateway = KilledGateway(tmp_path, site)
     await gateway.start()
     stations = [
-        SimStation(gateway.url, f"CP{n}", version=version, evses=2, speed=60, interval_s=5, backoff_s=0.02)
+        SimStation(f"ws://127.0.0.1:{port}", f"CP{n}", version=version, evses=2, speed=60, interval_s=5, backoff_s=0.02)
         for n, version in enumerate(versions)
     ]
     running = [asyncio.ensure_future(station.run()) for station in stations]
@@ -142,8 +100,7 @@ async def test_no_answered_record_is_lost_or_doubled_when_the_gateway_is_killed(
     expected = Counter((id, said(entry.payload)) for id, log in logs.items() for entry in log)
     found = Counter(
         (id, said(json.loads(payload)))
-        for id, payload in await read(
-            gateway.path,
+        for id, payload in await gateway.rows(
             "SELECT station, coalesce(r.payload, p.payload) FROM records r JOIN sessions s ON s.n = r.session "
             "LEFT JOIN payloads p USING (session, seq, digest)",
         )
@@ -159,8 +116,7 @@ async def test_no_answered_record_is_lost_or_doubled_when_the_gateway_is_killed(
         for entry in log
         if entry.action == "StartTransaction" or entry.payload.get("eventType") == "Started"
     ]
-    sessions = await read(
-        gateway.path,
+    sessions = await gateway.rows(
         "SELECT s.id, state, energy_wh, meter_start, meter_stop, min(received_ns), max(received_ns), "
         "sum(kind = 'start'), sum(kind = 'end'), sum(conflict) FROM sessions s JOIN records ON n = session GROUP BY n",
     )
@@ -174,10 +130,10 @@ async def test_no_answered_record_is_lost_or_doubled_when_the_gateway_is_killed(
     assert len(across) >= max(1, KILLS // 4), "sessions go on across restarts"
 
     given = {str(entry.answer["transactionId"]) for entry in starts if entry.action == "StartTransaction"}
-    kept = await read(gateway.path, "SELECT transaction_id FROM sessions WHERE start_key IS NOT NULL")
+    kept = await gateway.rows("SELECT transaction_id FROM sessions WHERE start_key IS NOT NULL")
     assert given == {id for (id,) in kept}
 
-    facts = await read(gateway.path, "SELECT order_key, kind FROM outbox WHERE kind != 'session.updated' ORDER BY id")
+    facts = await gateway.rows("SELECT order_key, kind FROM outbox WHERE kind != 'session.updated' ORDER BY id")
     told = {session[0]: [] for session in sessions}
     for key, kind in facts:
         told[key].append(kind)

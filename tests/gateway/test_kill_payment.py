@@ -10,13 +10,12 @@ import contextlib
 import json
 import os
 import random
-import sys
 from decimal import ROUND_HALF_UP, Decimal
 
 import aiohttp
 import pytest
+from killed_gateway import KilledGateway
 
-from evcore.gateway.store import Store
 from evcore.sim import SimStation
 from evcore.sim.psp import Faults, SimPsp
 
@@ -42,47 +41,15 @@ webhook_secrets = ["{secret}"]
 """
 
 
-class Gateway:
-    """`evcore run` as a process, and its deaths."""
-
-    def __init__(self, folder, psp, ocpp, http):
-        self.path, self.config, self.log = folder / "site.db", folder / "site.toml", []
-        self.config.write_text(SITE.format(ocpp=ocpp, http=http, psp=psp.url, secret=SECRET))
-        self.stations, self.url = f"ws://127.0.0.1:{ocpp}", f"http://127.0.0.1:{http}"
-        psp.webhook_url = f"{self.url}/v1/psp/psp/webhook"
-
-    async def start(self):
-        self.child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "evcore", "run", self.config, stderr=asyncio.subprocess.PIPE
-        )
-        started = asyncio.Event()
-        self.reader = asyncio.ensure_future(self._read(self.child.stderr, started))
-        try:
-            await asyncio.wait_for(started.wait(), 30)
-        except TimeoutError:
-            pytest.fail(f"it did not start: {self.log[-20:]}")
-
-    async def _read(self, lines, started):
-        async for line in lines:
-            self.log.append(line.decode())
-            if b"started: " in line:
-                started.set()
-
-    async def kill(self):
-        self.child.kill()
-        await self.child.wait()
-        await self.reader
-
-
 class Driver:
     """Orders, pays, charges and leaves, again and again, whether the gateway is there or not."""
 
-    def __init__(self, station, psp, gateway, chance):
-        self.station, self.psp, self.gateway, self.chance = station, psp, gateway, chance
+    def __init__(self, station, psp, url, chance):
+        self.station, self.psp, self.url, self.chance = station, psp, url, chance
         self.charged = 0
 
     async def drive(self, stop):
-        async with aiohttp.ClientSession(self.gateway.url) as http:
+        async with aiohttp.ClientSession(self.url) as http:
             number = 0
             while not stop.is_set():
                 number += 1
@@ -120,14 +87,6 @@ class Driver:
         return {}
 
 
-async def read(path, sql):
-    store = Store(path)
-    await store.open()
-    rows = await store.read(lambda conn: conn.execute(sql).fetchall())
-    await store.close()
-    return rows
-
-
 def sessions_of(station):
     """Its own log: (token, Wh) of each session whose start and end were answered."""
     begun, sessions = {}, []
@@ -162,15 +121,18 @@ async def site(folder, free_port):
     faults = Faults(error_before=0.1, error_after=0.1, duplicate=0.5, delay_s=0.05)
     psp = SimPsp(api_key="psp-key", secret=SECRET, faults=faults)
     await psp.start()
-    gateway = Gateway(folder, psp, free_port(), free_port())
+    ocpp, http = free_port(), free_port()
+    url = f"http://127.0.0.1:{http}"
+    psp.webhook_url = f"{url}/v1/psp/psp/webhook"
+    gateway = KilledGateway(folder, SITE.format(ocpp=ocpp, http=http, psp=psp.url, secret=SECRET))
     await gateway.start()
     stations = [
-        SimStation(gateway.stations, f"CP{n}", version=version, speed=60, interval_s=5, backoff_s=0.02)
+        SimStation(f"ws://127.0.0.1:{ocpp}", f"CP{n}", version=version, speed=60, interval_s=5, backoff_s=0.02)
         for n, version in enumerate(["1.6", "1.6", "2.0.1", "2.1"])
     ]
     running = [asyncio.ensure_future(station.run()) for station in stations]
     try:
-        yield psp, gateway, stations
+        yield psp, gateway, url, stations
     finally:
         for task in running:
             task.cancel()
@@ -183,9 +145,9 @@ async def site(folder, free_port):
 @pytest.mark.timeout(60 + 10 * KILLS)
 async def test_each_paid_session_is_captured_once_when_the_gateway_is_killed(tmp_path, free_port):
     chance = random.Random(20261123)
-    async with site(tmp_path, free_port) as (psp, gateway, stations):
+    async with site(tmp_path, free_port) as (psp, gateway, url, stations):
         stop = asyncio.Event()
-        drivers = [Driver(station, psp, gateway, chance) for station in stations]
+        drivers = [Driver(station, psp, url, chance) for station in stations]
         driving = [asyncio.ensure_future(driver.drive(stop)) for driver in drivers]
         for _ in range(KILLS):
             # Mostly too short for a start to get through (a station is asked 1 s after it came back), but not always.
@@ -201,10 +163,10 @@ async def test_each_paid_session_is_captured_once_when_the_gateway_is_killed(tmp
             await asyncio.gather(*driving)
             for station in stations:
                 await station.queue.drained()
-            while await unsettled(gateway):
+            while await unsettled(url):
                 await asyncio.sleep(0.05)
 
-    rows = await read(gateway.path, "SELECT token, provider_ref, state, captured, cost, error FROM payments")
+    rows = await gateway.rows("SELECT token, provider_ref, state, captured, cost, error FROM payments")
     payments = {row[0]: row[1:] for row in rows}
     assert len(psp.payments) == len(payments), "an order was held twice"
     charged = [session for station in stations for session in sessions_of(station)]
@@ -222,6 +184,6 @@ async def test_each_paid_session_is_captured_once_when_the_gateway_is_killed(tmp
     assert all(driver.charged for driver in drivers)
 
 
-async def unsettled(gateway):
-    async with aiohttp.ClientSession(gateway.url) as http, http.get("/v1/payments?limit=500") as answer:
+async def unsettled(url):
+    async with aiohttp.ClientSession(url) as http, http.get("/v1/payments?limit=500") as answer:
         return [one for one in (await answer.json())["items"] if one["state"] not in ("captured", "voided", "failed")]
