@@ -4,33 +4,16 @@ that charges meanwhile does not notice."""
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import struct
 from typing import Any
 
 import pytest
 import websockets
+from raw_websocket import BINARY, CONTINUATION, TEXT, frame, request
 
-KEY = base64.b64encode(b"0123456789abcdef").decode()
-HEAD = (
-    f"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
-)
-UPGRADE = f"GET /BAD HTTP/1.1\r\n{HEAD}Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
-CONTINUATION, TEXT, BINARY = 0, 1, 2
+UPGRADE = request("/BAD")
 CLIENT_HELLO = bytes.fromhex("16030100 c8 010000c4 0303") + bytes(range(190))
 BOOT = {"chargePointModel": "M", "chargePointVendor": "V"}
-
-
-def frame(opcode: int, payload: bytes, *, fin: bool = True, claim: int | None = None) -> bytes:
-    """A masked WebSocket frame (RFC 6455, 5.2). claim: the length that its header says."""
-    size = len(payload) if claim is None else claim
-    head = bytes([(0x80 if fin else 0) | opcode])
-    if size < 126:
-        head += bytes([0x80 | size])
-    else:
-        head += b"\xfe" + struct.pack(">H", size) if size < 65536 else b"\xff" + struct.pack(">Q", size)
-    return head + b"\0\0\0\0" + payload
 
 
 def endless(size: int) -> bytes:
