@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 
 from evcore.model import Answer, Authorization, Command, Event, Item, Payment, Recorded, Session, SessionRecord
 from evcore.ports import CommandHandler, Traffic
+from evcore.quick import changed
 
 _OVER: dict[type, set[str]] = {Session: {"ended"}, Payment: {"captured", "voided", "failed"}}
 
@@ -203,8 +203,8 @@ def _apply(before: Session | None, record: SessionRecord, transaction: str) -> S
     first = before.meter_start or record.meter
     energy = float(record.meter) - float(first) if record.meter and first else before.energy_wh
     if record.kind != "end":
-        return replace(before, meter_start=first, energy_wh=energy)
-    return replace(
+        return changed(before, meter_start=first, energy_wh=energy)
+    return changed(
         before,
         state="ended",
         ended_ns=record.time_ns,

@@ -19,11 +19,13 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, Literal
 
+from evcore.quick import quick
 from evcore.verbs import Verb as Verb  # part of the vocabulary, in a file of its own
 
 Quality = Literal["good", "stale", "suspect"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One measured value.
@@ -60,6 +62,7 @@ class Sample:
         return f"sample/{self.source}/{self.evse}/{self.measurand}{tail}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened: delivered once to each consumer, in order, never conflated.
@@ -78,6 +81,7 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Station:
     """A charging station (OCPP) or a charger spoken to in another way. protocol: "ocpp1.6", "ocpp2.0.1", "gbt27930",
@@ -108,6 +112,7 @@ class Connector:
     status: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Evse:
     """One place to charge at a station, with the status words of OCPP 2.0.1; what 1.6 says in one word is two here.
@@ -132,6 +137,7 @@ class Evse:
         return f"evse/{self.station}/{self.id}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Session:
     """A charging order. id: ours, unique for ever. transaction_id: OCPP's, unique per station. meter_start/stop: digits
@@ -285,6 +291,7 @@ class Answer:
 RecordKind = Literal["start", "update", "end"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """What a station says of a session: committed before the station gets its answer.
@@ -312,6 +319,7 @@ class SessionRecord:
 AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """May this token charge? status: the words that OCPP 1.6 and 2.x share (AuthorizationStatus). max_cost: the most
@@ -324,6 +332,7 @@ class Authorization:
     max_cost: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The committed answer to a SessionRecord. duplicate: this very record had been committed before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from evcore.chargers.ocpp_reports import Report
@@ -15,6 +15,7 @@ from evcore.model import Authorization, Connector, Event, Evse, Recorded, Sample
 from evcore.ocpp.events import Called, Notified, Repaired
 from evcore.ocpp.times import parse_time
 from evcore.ports import Hub
+from evcore.quick import changed
 
 MAX_EVSE, MAX_SESSIONS = 999, 256  # of one station: what is kept of it is bounded whatever it says
 TX_PROFILE, DEFAULT_PROFILE = "TxProfile", "TxDefaultProfile"  # ChargingProfilePurposeType
@@ -51,7 +52,7 @@ class ChargerState:
 
     def update(self, **changes: Any) -> None:
         """Change the station and publish it."""
-        self.station = replace(self.station, last_seen_ns=time.time_ns(), **changes)
+        self.station = changed(self.station, last_seen_ns=time.time_ns(), **changes)
         self.hub.publish(self.station)
 
     def boot(self, **identity: str) -> str:
@@ -117,7 +118,7 @@ class ChargerState:
         """Change an EVSE and publish it; tells of faults that come and go."""
         known = self.evses.get(evse)
         before = known or Evse(self.id, evse, "Available")
-        after = replace(before, **changes)
+        after = changed(before, **changes)
         if after == known:
             return
         self.evses[evse] = after
@@ -133,7 +134,7 @@ class ChargerState:
         """
         known = self.evses.get(evse)
         connectors = {one.id: one for one in known.connectors} if known else {}
-        connectors[connector] = replace(connectors.get(connector, Connector(connector)), **changes)
+        connectors[connector] = changed(connectors.get(connector, Connector(connector)), **changes)
         told = {one.status for one in connectors.values()}
         status = next((word for word in _MOST_TELLING if word in told), known.status if known else "Available")
         self.set_evse(
@@ -201,7 +202,7 @@ class ChargerState:
         return recorded
 
     def publish(self, sample: Sample, session: str | None = None) -> None:
-        self.hub.publish(sample if session is None else replace(sample, session=session))
+        self.hub.publish(sample if session is None else changed(sample, session=session))
 
     def _follow(self, session: Session) -> None:
         if session.state == "active":
