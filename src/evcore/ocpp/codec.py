@@ -10,13 +10,12 @@ from evcore.core.ocpp import Frame
 from evcore.core.ocpp_encode import Encoder
 from evcore.errors import MessageError, PayloadError
 
+from .message_types import CALLERROR, CALLRESULTERROR
 from .policy import Mode, Policy, policy_of
 from .schemas import schemas_of
 from .violations import explain, spell, unknown_action
 
 __all__ = ["Codec", "Frame", "Limits"]
-
-CALLERROR, CALLRESULTERROR = 4, 5
 
 _TYPES = {"1.6": 0b11100, "2.0.1": 0b11100, "2.1": 0b1111100}
 _DESCRIPTION_MAX = 255  # OCPP 2.0.1 Part 4, 4.2.3: errorDescription string[255]

@@ -14,14 +14,19 @@ from evcore.ocpp.codec import Codec, Frame, Limits
 from evcore.ocpp.frame_log import Found, seconds_between
 from evcore.ocpp.judge import Judge, Violation
 from evcore.ocpp.lenient import read_broken
+from evcore.ocpp.message_types import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR, KINDS, SEND
 from evcore.ocpp.policy import Mode, policy_of
 from evcore.ocpp.repairs import Repair
 from evcore.ocpp.repairs_values import parse
-from evcore.ocpp.schemas import VERSIONS, Kind, schemas_of
+from evcore.ocpp.schemas import VERSIONS, schemas_of
 
-CALL, CALLRESULT, CALLERROR, CALLRESULTERROR, SEND = 2, 3, 4, 5, 6
-TYPES = {2: "CALL", 3: "CALLRESULT", 4: "CALLERROR", 5: "CALLRESULTERROR", 6: "SEND"}
-_KINDS: dict[int, Kind] = {CALL: "request", CALLRESULT: "response", SEND: "send"}
+TYPES = {
+    CALL: "CALL",
+    CALLRESULT: "CALLRESULT",
+    CALLERROR: "CALLERROR",
+    CALLRESULTERROR: "CALLRESULTERROR",
+    SEND: "SEND",
+}
 _LIMITS = Limits(size=1 << 24, nodes=1 << 24)
 
 
@@ -133,7 +138,7 @@ def _unbroken(data: bytes, error: FrameError, version: str) -> tuple[bytes, Fram
 def _all_violations(codec: Codec, data: bytes, first: PayloadError) -> list[Violation]:
     """Every violation of a payload, the one first that the codec met."""
     codecs = Violation(first.code, first.path, first.expected, first.got)
-    schema = schemas_of(codec.version).get(_KINDS[first.type or CALL], first.action or "")
+    schema = schemas_of(codec.version).get(KINDS[first.type or CALL], first.action or "")
     if schema is None:
         return [codecs]
     judge = Judge(codec.version, formats=True)

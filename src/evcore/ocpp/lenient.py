@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 from evcore.errors import FrameError, MessageError, PayloadError
 from evcore.ocpp import repairs_text
 from evcore.ocpp.judge import Judge
+from evcore.ocpp.message_types import KINDS
 from evcore.ocpp.policy import Policy, Rule
 from evcore.ocpp.repairs import Repair, shorten
 from evcore.ocpp.repairs_values import Mender, TooMany, dump, parse
-from evcore.ocpp.schemas import Kind, Schema, schemas_of
+from evcore.ocpp.schemas import Schema, schemas_of
 
 if TYPE_CHECKING:
     from evcore.core.ocpp import Frame
 
 log = logging.getLogger("evcore.ocpp")
-
-_KINDS: dict[int | None, Kind] = {2: "request", 3: "response", 6: "send"}
 
 Decode = Callable[[bytes, bool], "Frame"]  # (message, judged by its schema?); raises FrameError, PayloadError
 
@@ -127,5 +126,5 @@ def _mend_payload(
 
 
 def _schema(version: str, fault: PayloadError) -> Schema | None:
-    kind = _KINDS.get(fault.type)
+    kind = KINDS.get(fault.type)
     return None if kind is None or fault.action is None else schemas_of(version).get(kind, fault.action)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from evcore.errors import FrameError
+from evcore.ocpp.message_types import CALLERROR
 from evcore.ocpp.repairs import Repair, table
 
 MOST = 32  # repairs of the text of one message
@@ -114,7 +115,7 @@ def _details_text(data: bytes, at: int, error: FrameError) -> _Change | None:
 
 
 def _error_short(data: bytes, at: int, error: FrameError) -> _Change | None:
-    if error.type != 4:
+    if error.type != CALLERROR:
         return None
     text = data.rstrip(_SPACE)
     plain = _STRING.sub(b"", text[1:-1])

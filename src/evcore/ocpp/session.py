@@ -15,12 +15,11 @@ from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
 from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused
 from evcore.ocpp.message_ids import new_id
+from evcore.ocpp.message_types import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR
 from evcore.ocpp.own_calls import OwnCall, OwnCalls
 from evcore.ocpp.peer_calls import PeerCalls
 from evcore.ocpp.result_ids import ResultIds
 from evcore.ocpp.rules import RULES, UNREADABLE, Rules, reply_to_broken
-
-CALL, CALLRESULT, CALLERROR, CALLRESULTERROR = 2, 3, 4, 5
 
 
 class Session:

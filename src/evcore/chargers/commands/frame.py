@@ -12,10 +12,10 @@ from evcore.chargers.ocpp_station import ChargerState, plain
 from evcore.errors import CallError, CallTimeout, LinkError, MessageError, PayloadError
 from evcore.masking import HIDDEN, secrets_in
 from evcore.model import Answer, Command, Session, Verb
+from evcore.ocpp.message_types import CALLERROR, CALLRESULT
 
 Args = Mapping[str, Any]
 Payload = dict[str, Any]
-_ANSWERS = (3, 4)  # message types of an answer
 _UNABLE = ("NotImplemented", "NotSupported")
 
 
@@ -53,7 +53,7 @@ class Asker:
 
 def _not_valid(action: str, error: MessageError | TypeError) -> Answer:
     """The station's answer breaks its schema, or our own CALL does: then it is the fault of an argument."""
-    if getattr(error, "type", None) in _ANSWERS:
+    if getattr(error, "type", None) in (CALLRESULT, CALLERROR):
         return Answer("Error", False, f"the station's answer to {action} is broken: {error}"[:300])
     if isinstance(error, PayloadError):  # without what it got, which may be a secret
         return Answer("Invalid", False, f"{action}{error.path}: expected {error.expected}"[:300])

@@ -10,6 +10,7 @@ import orjson
 
 from evcore.errors import PayloadError
 from evcore.ocpp.codec import Codec, Frame
+from evcore.ocpp.message_types import CALLRESULT
 from evcore.ocpp.names import snake
 
 _LETTER = re.compile(r"_([a-z])")  # a capital after an underscore (`limit_L2`) is part of a wire name
@@ -36,7 +37,7 @@ class UnjudgedCodec:
         try:
             return self._codec.decode(data, names=names, action=action)
         except PayloadError as error:
-            if not (error.id in self.calls if error.type == 3 else self._skips(error.action or "")):
+            if not (error.id in self.calls if error.type == CALLRESULT else self._skips(error.action or "")):
                 raise
         frame = self._without_schema().decode(data, names=names, action=action)
         if names == "snake":

@@ -7,9 +7,9 @@ import contextlib
 import time
 
 from evcore.errors import CallError, CallTimeout, LinkError, MessageError, PayloadError
+from evcore.ocpp.message_types import CALL
 from evcore.ocpp.records import Record
 from evcore.ocpp.registration import Duty
-from evcore.ocpp.session import CALL
 from evcore.ocpp.station import Registered
 from evcore.ocpp.websocket.link import Link
 from evcore.ocpp.websocket.station_state import StationState
