@@ -12,10 +12,10 @@ import pytest
 from ocpp_cases import Cases
 
 from evcore.core.ocpp import is_date_time
-from evcore.ocpp.judge import Judge, path_text
+from evcore.ocpp.judge import Judge
 from evcore.ocpp.repairs_values import parse
 from evcore.ocpp.schemas import VERSIONS, Schema, schemas_of
-from evcore.ocpp.violations import CODES, spell
+from evcore.ocpp.violations import CODES, path_text, spell
 
 CASES = 20  # of each of the 387 schemas
 

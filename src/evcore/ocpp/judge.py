@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from evcore.core.ocpp import is_date_time, is_uri
-from evcore.ocpp.violations import explain, pointer
+from evcore.ocpp.violations import explain
 
 Path = tuple[str | int, ...]
 
@@ -187,11 +187,6 @@ class Judge:
         count = len(spot.value) if isinstance(spot.value, list) else 0
         error = explain(self.version, spot.rule, [limit] if spot.rule == "type" else limit, spot.path, text, count)
         self.violations.append(Violation(error.code, error.path, error.expected, error.got))
-
-
-def path_text(path: Path) -> str:
-    """A JSON pointer (RFC 6901), each step shortened."""
-    return "".join(f"/{pointer(step)}" for step in path)
 
 
 def _begin(value: Any) -> bytes:

@@ -15,9 +15,10 @@ from evcore.ocpp import repairs_text
 from evcore.ocpp.judge import Judge
 from evcore.ocpp.message_types import KINDS
 from evcore.ocpp.policy import Policy, Rule
-from evcore.ocpp.repairs import Repair, shorten
+from evcore.ocpp.repairs import Repair
 from evcore.ocpp.repairs_values import Mender, TooMany, dump, parse
 from evcore.ocpp.schemas import Schema, schemas_of
+from evcore.ocpp.violations import shorten
 
 if TYPE_CHECKING:
     from evcore.core.ocpp import Frame

@@ -9,9 +9,10 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from evcore.ocpp.violations import shorten
+
 Level: TypeAlias = Literal["text", "frame", "value"]
 _COMMON = {"mends", "level", "exact", "default", "seen", "on"}
-_TEXT_MAX = 40  # characters of a value that a report quotes
 
 
 class Repair(NamedTuple):
@@ -97,7 +98,3 @@ def quote(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return shorten(str(value))
-
-
-def shorten(text: str) -> str:
-    return text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 3] + "..."

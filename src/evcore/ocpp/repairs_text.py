@@ -109,7 +109,7 @@ def _details_text(data: bytes, at: int, error: FrameError) -> _Change | None:
     end = _before(data, len(data.rstrip(_SPACE)) - 1) + 1
     if data[at : at + 1] != b'"' or data[end - 1 : end] != b'"' or end - at < 2:
         return None
-    if re.fullmatch(rb'"(?:[^"\\]|\\.)*"', data[at:end], re.DOTALL) is None:
+    if _STRING.fullmatch(data, at, end) is None:
         return None  # the description is the fault, not the details
     return _Change(at, end, b'{"text":' + data[at:end] + b"}", "a text", "an object")
 

@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from evcore.core.ocpp import is_date_time
-from evcore.ocpp.judge import LEFT_OUT, Spot, path_text
-from evcore.ocpp.repairs import Repair, Row, members, quote, shorten, table
+from evcore.ocpp.judge import LEFT_OUT, Spot
+from evcore.ocpp.repairs import Repair, Row, members, quote, table
+from evcore.ocpp.violations import path_text, shorten
 
 MOST = 256  # repairs of one message; who needs more is no charger
 

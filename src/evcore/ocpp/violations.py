@@ -54,7 +54,7 @@ def explain(
     value, or to where it should be. text: its JSON, of an object or array only the bracket; None: nothing is there.
     count: the items of an array.
     """
-    path = "".join(f"/{pointer(step)}" for step in steps)
+    path = path_text(steps)
     code = spell(version, CODES[rule])
     if rule == "required":
         return PayloadError(code, path, "a value", "nothing")
@@ -68,12 +68,13 @@ def unknown_action(action: str) -> PayloadError:
     return PayloadError("NotImplemented", "", "a known action", repr(action[:64]))
 
 
-def pointer(part: Any) -> str:
-    """One step of a JSON pointer (RFC 6901), shortened."""
-    return _short(str(part)).replace("~", "~0").replace("/", "~1")
+def path_text(steps: Sequence[str | int]) -> str:
+    """A JSON pointer (RFC 6901), each step shortened."""
+    return "".join("/" + shorten(str(step)).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
+    """What is quoted from a message or a schema is bounded."""
     return text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 3] + "..."
 
 
@@ -102,7 +103,7 @@ def _got(rule: str, text: bytes | None, count: int) -> str:
     if rule in ("minLength", "maxLength"):
         return f"{len(orjson.loads(text or b''))}"
     if rule == "enum" and text is not None and text.startswith(b'"'):
-        return _short(repr(orjson.loads(text)))
+        return shorten(repr(orjson.loads(text)))
     return _describe(text)
 
 
@@ -113,4 +114,4 @@ def _describe(text: bytes | None) -> str:
         return f"a string of {len(orjson.loads(text or b''))} characters"
     if first in (b"{", b"["):
         return "an object" if first == b"{" else "an array"
-    return _short((text or b"")[:100].decode())
+    return shorten((text or b"")[:100].decode())

@@ -22,6 +22,7 @@ from evcore.ocpp.events import Anomaly, Called, Event, Notified, Repaired, Resul
 from evcore.ocpp.point.errors import reply_to
 from evcore.ocpp.point.exchange import Exchange
 from evcore.ocpp.point.handlers import CallContext, plan_of
+from evcore.ocpp.point.unjudged import without_none
 
 HANDLERS_LIMIT = 256  # tasks of handlers at once; further CALLs are refused
 GOODBYE_S = 1.0  # that a handler which was cancelled may take to say so to the peer
@@ -340,11 +341,5 @@ def _unhandled(action: str) -> Exception:
 def _plain(answer: Any) -> Any:
     """A given answer as a mapping, without what is not set."""
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
-        return _set_members(dataclasses.asdict(answer))
+        return without_none(dataclasses.asdict(answer))
     return answer
-
-
-def _set_members(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _set_members(member) for key, member in value.items() if member is not None}
-    return [_set_members(item) for item in value if item is not None] if isinstance(value, list) else value

@@ -63,7 +63,7 @@ class UnjudgedCodec:
     def _encode(self, method: str, id: str, action: str, payload: object) -> bytes:
         encode = getattr(self._without_schema(), method)
         message: bytes = encode(id, action, payload)
-        return bytes(encode(id, action, _renamed(_without_none(orjson.loads(message)[-1]), _camel)))
+        return bytes(encode(id, action, _renamed(without_none(orjson.loads(message)[-1]), _camel)))
 
     def _without_schema(self) -> Codec:
         if self._off is None:
@@ -83,10 +83,10 @@ def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
     return value
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
     """Optional fields that are not set are left out, as in answers that are judged."""
     if isinstance(value, dict):
-        return {key: _without_none(member) for key, member in value.items() if member is not None}
+        return {key: without_none(member) for key, member in value.items() if member is not None}
     if isinstance(value, list):
-        return [_without_none(item) for item in value if item is not None]
+        return [without_none(item) for item in value if item is not None]
     return value
