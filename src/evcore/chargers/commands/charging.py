@@ -5,11 +5,19 @@ clear_cache data_transfer.
 from __future__ import annotations
 
 import json
-import secrets
 from typing import Any
 
 from evcore.arguments import BadArgument
-from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, transaction_16, wanted_session
+from evcore.chargers.commands.frame import (
+    Args,
+    Asker,
+    Payload,
+    Refused,
+    Table,
+    drawn_number,
+    transaction_16,
+    wanted_session,
+)
 from evcore.model import Answer, Verb
 
 _SCHEDULED = ("Accepted", "Scheduled")
@@ -70,7 +78,7 @@ async def _start_16(at: Asker, args: Args) -> Answer:
 async def _start_2(at: Asker, args: Args) -> Answer:
     """RequestStartTransaction"""
     _needs_acceptance(at)
-    payload: Payload = {"idToken": token_2(at, args), "remoteStartId": secrets.randbelow(2**31)}
+    payload: Payload = {"idToken": token_2(at, args), "remoteStartId": drawn_number()}
     if args["evse"]:
         payload["evseId"] = args["evse"]
     if "group" in args:

@@ -13,6 +13,7 @@ from evcore.chargers.commands.frame import (
     Payload,
     Refused,
     Table,
+    numbered,
     taken,
     transaction_16,
     wanted_session,
@@ -64,7 +65,7 @@ async def _message_2(at: Asker, args: Args) -> Answer:
         return await at.ask("ClearDisplayMessage", {"id": args["id"]})
     if at.version == "2.0.1" and (args["format"] == "QRCODE" or args.get("state") in ("Suspended", "Discharging")):
         raise Refused("NotSupported", "QRCODE, Suspended and Discharging came with OCPP 2.1")
-    id = args["id"] if "id" in args else secrets.randbelow(2**31)
+    id = numbered(args, "id")
     content = {"content": args["message"]} | taken(args, format="format", language="language")
     info: Payload = {"id": id, "message": content} | taken(
         args, priority="priority", state="state", startDateTime="from", endDateTime="to"

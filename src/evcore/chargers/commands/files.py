@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import replace
 
 from evcore.arguments import BadArgument
-from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, taken, with_data
+from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, numbered, taken, with_data
 from evcore.chargers.ocpp_urls import check_url
 from evcore.model import Answer, Verb, rfc3339
 
@@ -25,10 +24,6 @@ def _url(at: Asker, args: Args) -> str:
     except ValueError as error:
         raise BadArgument(f"url: {error}") from None
     return url
-
-
-def _request(args: Args) -> int:
-    return int(args["request_id"]) if "request_id" in args else secrets.randbelow(2**31)
 
 
 def _is_signed(args: Args) -> bool:
@@ -66,7 +61,7 @@ async def _update_2(at: Asker, args: Args) -> Answer:
 
 
 async def _update(at: Asker, args: Args, action: str) -> Answer:
-    request = _request(args)
+    request = numbered(args, "request_id")
     payload = {"requestId": request, "firmware": _firmware(at, args)} | taken(args, **_TRIES)
     return with_data(await at.ask(action, payload, ok=_DONE), requestId=request)
 
@@ -93,7 +88,7 @@ async def _log_2(at: Asker, args: Args) -> Answer:
 
 
 async def _log(at: Asker, args: Args) -> Answer:
-    request = _request(args)
+    request = numbered(args, "request_id")
     log = {"remoteLocation": _url(at, args)} | taken(args, oldestTimestamp="from", latestTimestamp="to")
     payload: Payload = {"logType": args["type"], "requestId": request, "log": log} | taken(args, **_TRIES)
     return with_data(await at.ask("GetLog", payload, ok=_DONE), requestId=request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -111,6 +112,15 @@ def with_data(answer: Answer, **more: Any) -> Answer:
 def taken(args: Args, **names: str) -> Payload:
     """Of the arguments that were given: {wire name: value}, by wire name = our name."""
     return {wire: args[name] for wire, name in names.items() if name in args}
+
+
+def numbered(args: Args, name: str) -> int:
+    """A number of ours that the station repeats, of a request say: as given, or drawn."""
+    return int(args[name]) if name in args else drawn_number()
+
+
+def drawn_number() -> int:
+    return secrets.randbelow(2**31)
 
 
 def wanted_session(asker: Asker, args: Args) -> Session:

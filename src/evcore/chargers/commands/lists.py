@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
-
 from evcore.arguments import BadArgument
 from evcore.chargers.commands.charging import tag_16, token_2
-from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, with_data
+from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, numbered, with_data
 from evcore.model import Answer, Verb
 
 
@@ -80,7 +78,7 @@ async def _reserve_16(at: Asker, args: Args) -> Answer:
     """ReserveNow"""
     if "connector_type" in args:
         raise Refused("NotSupported", "OCPP 1.6 reserves no types of connectors")
-    id = _reservation(args)
+    id = numbered(args, "id")
     payload: Payload = {
         "connectorId": args["evse"],
         "expiryDate": args["expires"],
@@ -96,7 +94,7 @@ async def _reserve_2(at: Asker, args: Args) -> Answer:
     """ReserveNow"""
     if args["evse"] and "connector_type" in args:
         raise BadArgument("connector_type: only without evse")
-    id = _reservation(args)
+    id = numbered(args, "id")
     payload: Payload = {"id": id, "expiryDateTime": args["expires"], "idToken": token_2(at, args)}
     if args["evse"]:
         payload["evseId"] = args["evse"]
@@ -105,10 +103,6 @@ async def _reserve_2(at: Asker, args: Args) -> Answer:
     if "group" in args:
         payload["groupIdToken"] = {"idToken": args["group"], "type": "Central"}
     return with_data(await at.ask("ReserveNow", payload), reservationId=id)
-
-
-def _reservation(args: Args) -> int:
-    return int(args["id"]) if "id" in args else secrets.randbelow(2**31)
 
 
 async def _cancel(at: Asker, args: Args) -> Answer:

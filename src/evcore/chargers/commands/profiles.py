@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from evcore.chargers.commands.frame import Args, Asker, Payload, Table, transaction_16
 from evcore.chargers.ocpp_station import DEFAULT_PROFILE, TX_PROFILE
-from evcore.model import Answer, Verb, rfc3339
+from evcore.model import Answer, Session, Verb, rfc3339
 
 _DAY_NS = 86_400_000_000_000
 _STATION_PROFILE = 1  # its id; of EVSE n: 2 * n for the default, 2 * n + 1 for the transaction
@@ -16,40 +17,50 @@ _STATION_PROFILE = 1  # its id; of EVSE n: 2 * n for the default, 2 * n + 1 for 
 
 async def _set_limit_16(at: Asker, args: Args) -> Answer:
     """SetChargingProfile (5.16): for the station, for the running transaction, or else as the connector's default"""
-    evse, session = args["evse"], at.state.session_on(args["evse"])
-    schedule: Payload = {"chargingRateUnit": args["unit"], "chargingSchedulePeriod": [_period(args)]}
-    if evse == 0:
-        profile = _profile("chargingProfileId", _STATION_PROFILE, "ChargePointMaxProfile", "Absolute")
-        schedule["startSchedule"] = _long_ago()
-    elif session is None:
-        profile = _profile("chargingProfileId", 2 * evse, DEFAULT_PROFILE, "Relative")
-    else:
-        profile = _profile("chargingProfileId", 2 * evse + 1, TX_PROFILE, "Relative")
-        profile["transactionId"] = transaction_16(session)
-    profile["chargingSchedule"] = schedule
-    answer = await at.ask("SetChargingProfile", {"connectorId": evse, "csChargingProfiles": profile})
+    limit = _limit(at, args, "ChargePointMaxProfile")
+    profile: Payload = {"chargingProfileId": limit.id} | limit.profile
+    if limit.session is not None:
+        profile["transactionId"] = transaction_16(limit.session)
+    profile["chargingSchedule"] = limit.schedule
+    answer = await at.ask("SetChargingProfile", {"connectorId": args["evse"], "csChargingProfiles": profile})
     return _noted(at, args, profile, answer)
 
 
 async def _set_limit_2(at: Asker, args: Args) -> Answer:
     """SetChargingProfile (2.0.1 Part 2, K01): for the station, the running transaction, or else the EVSE's default"""
-    evse, session = args["evse"], at.state.session_on(args["evse"])
-    schedule: Payload = {"id": 1, "chargingRateUnit": args["unit"], "chargingSchedulePeriod": [_period(args)]}
-    if evse == 0:
-        profile = _profile("id", _STATION_PROFILE, "ChargingStationMaxProfile", "Absolute")
-        schedule["startSchedule"] = _long_ago()
-    elif session is None:
-        profile = _profile("id", 2 * evse, DEFAULT_PROFILE, "Relative")
-    else:
-        profile = _profile("id", 2 * evse + 1, TX_PROFILE, "Relative")
-        profile["transactionId"] = session.transaction_id
-    profile["chargingSchedule"] = [schedule]
-    answer = await at.ask("SetChargingProfile", {"evseId": evse, "chargingProfile": profile})
+    limit = _limit(at, args, "ChargingStationMaxProfile")
+    profile: Payload = {"id": limit.id} | limit.profile
+    if limit.session is not None:
+        profile["transactionId"] = limit.session.transaction_id
+    profile["chargingSchedule"] = [{"id": 1} | limit.schedule]
+    answer = await at.ask("SetChargingProfile", {"evseId": args["evse"], "chargingProfile": profile})
     return _noted(at, args, profile, answer)
 
 
-def _profile(id_name: str, id: int, purpose: str, kind: str) -> Payload:
-    return {id_name: id, "stackLevel": 0, "chargingProfilePurpose": purpose, "chargingProfileKind": kind}
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """What a charging profile has in every version. session: that it ends with, None for none."""
+
+    id: int
+    profile: Payload
+    schedule: Payload
+    session: Session | None = None
+
+
+def _limit(at: Asker, args: Args, of_the_station: str) -> _Limit:
+    """For the station (of_the_station: the purpose), for the running transaction, or else the EVSE's default."""
+    evse, session = args["evse"], at.state.session_on(args["evse"])
+    schedule: Payload = {"chargingRateUnit": args["unit"], "chargingSchedulePeriod": [_period(args)]}
+    if evse == 0:
+        schedule["startSchedule"] = _long_ago()
+        return _Limit(_STATION_PROFILE, _profile(of_the_station, "Absolute"), schedule)
+    if session is None:
+        return _Limit(2 * evse, _profile(DEFAULT_PROFILE, "Relative"), schedule)
+    return _Limit(2 * evse + 1, _profile(TX_PROFILE, "Relative"), schedule, session)
+
+
+def _profile(purpose: str, kind: str) -> Payload:
+    return {"stackLevel": 0, "chargingProfilePurpose": purpose, "chargingProfileKind": kind}
 
 
 def _period(args: Args) -> Payload:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import replace
 
 from evcore.arguments import BadArgument
-from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, with_data
+from evcore.chargers.commands.frame import Args, Asker, Payload, Refused, Table, drawn_number, with_data
 from evcore.chargers.commands.variables import component_2, variable_2
 from evcore.chargers.ocpp_reports import AT_ONCE, Report
 from evcore.model import Answer, Verb
@@ -50,7 +49,7 @@ async def _collected(at: Asker, action: str, payload: Payload, wait_s: float) ->
     reports = at.state.reports
     if len(reports) >= AT_ONCE:
         raise Refused("Rejected", f"{AT_ONCE} reports of this station are under way already")
-    request, deadline = secrets.randbelow(2**31), time.monotonic() + _LONGEST_S
+    request, deadline = drawn_number(), time.monotonic() + _LONGEST_S
     report = reports[request] = Report()  # before it is asked for: the first part may overtake us
     try:
         answer = with_data(await at.ask(action, payload | {"requestId": request}), requestId=request)
