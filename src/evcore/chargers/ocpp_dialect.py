@@ -102,7 +102,7 @@ class Dialect:
         refused = ""
         if sign is None:
             refused = "nobody signs here"
-        elif not (self.peer.secure or self.rules.certificates_over_plain):
+        elif not self.rules.lets_certificates(self.peer):
             refused = "not without TLS"
         self.state.event(
             "certificate.requested",

@@ -43,10 +43,15 @@ class StationRules:
     cost_messages: bool = False
     web_payment_s: int = 300
 
+    def lets_certificates(self, peer: Peer) -> bool:
+        """May certificates be installed, removed and signed over this connection? Whoever sits on a plain wire could
+        put its own root into the station."""
+        return peer.secure or self.certificates_over_plain
+
 
 @dataclass(slots=True)
 class Services:
-    """What all stations of a server share. register: answers BootNotification; None: all are accepted.
+    """What all stations of a server share. register: answers BootNotification.
 
     sign_certificate: None: no certificate request is signed. data_transfer: by vendor id, answers DataTransfer.
     answers: by action, answers other CALLs of stations instead of what evcore says to them.
@@ -56,7 +61,7 @@ class Services:
     hub: Hub
     ledger: Ledger
     heartbeat_s: int
-    register: Callable[[Station], str] | None
+    register: Callable[[Station], str]
     rules: StationRules = StationRules()
     sign_certificate: SignCertificate | None = None
     data_transfer: Mapping[str, Answerer] = field(default_factory=dict)

@@ -58,8 +58,7 @@ class ChargerState:
     def boot(self, **identity: str) -> str:
         """A BootNotification: the registration status that answers it."""
         self.update(**identity)
-        register = self.services.register
-        status = "Accepted" if register is None else register(self.station)
+        status = self.services.register(self.station)
         self.registered = status == "Accepted"
         self.event("station.booted", text=status, data=dict(identity) | {"status": status})
         return status

@@ -1,7 +1,6 @@
 """Certificates in the station: install_certificate delete_certificate get_installed_certificates certificate_signed.
 
-None is installed, removed or signed over a connection without TLS (security profiles 0 and 1): whoever sits on the wire
-could put its own root into the station. `StationRules.certificates_over_plain` allows it.
+None is installed, removed or signed without TLS, unless `StationRules.certificates_over_plain` allows it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _ROOTS_16 = {"CSMSRootCertificate": "CentralSystemRootCertificate", "Manufacture
 
 def _needs_tls(at: Asker) -> None:
     """Raises Refused."""
-    if not (at.peer.secure or at.rules.certificates_over_plain):
+    if not at.rules.lets_certificates(at.peer):
         raise Refused(
             "NotSupported", "not without TLS (security profile 2 or 3), unless certificates_over_plain allows it"
         )
