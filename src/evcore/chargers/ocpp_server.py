@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import random
 import ssl as tls
@@ -24,6 +23,7 @@ from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
 from evcore.chargers.ocpp_web_payments import watch_web_payments
 from evcore.errors import ConfigError
+from evcore.hosts import is_loopback
 from evcore.local import LocalLedger
 from evcore.model import Event, Health, Station
 from evcore.ocpp import Limits
@@ -104,7 +104,7 @@ class OcppServer:
         answers: Mapping[str, Answerer] | None = None,
     ) -> None:
         verify = tls.CERT_NONE if ssl is None else ssl.verify_mode
-        unproven = allow_unauthenticated or (_is_loopback(host) and verify is tls.CERT_NONE)
+        unproven = allow_unauthenticated or (is_loopback(host) and verify is tls.CERT_NONE)
         if passwords is None and authenticate is None and verify is not tls.CERT_REQUIRED and not unproven:
             expected = "passwords, authenticate, client certificates or allow_unauthenticated=True beyond loopback"
             raise ConfigError("OcppServer", "passwords", expected, host)
@@ -194,7 +194,7 @@ class OcppServer:
             self._session,
             verdict_s=self._handshake_s,
             duel_s=self._duel_s,
-            warn=not _is_loopback(self.host),
+            warn=not is_loopback(self.host),
             secure=self.secure,
         )
         hub.publish(Health(self.name, "starting", time_ns=time.time_ns()))
@@ -322,12 +322,3 @@ def _check_at_least(least: float, **settings: float) -> None:
     for key, value in settings.items():
         if not least <= value < math.inf:
             raise ConfigError("OcppServer", key, f"a number of at least {least:g}", f"{value}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

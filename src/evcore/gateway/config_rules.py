@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -10,19 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from evcore.gateway.policies import policy_problems
+from evcore.hosts import is_loopback
 
 if TYPE_CHECKING:
     from evcore.gateway.config import Config, OcppTable, ServerTls
 
 Problem = tuple[str, str, str]  # key, expected, got
-
-
-def is_loopback(host: str) -> bool:
-    """Is `host` reachable from this machine only?"""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def problems(config: Config) -> Iterable[Problem]:

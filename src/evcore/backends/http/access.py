@@ -8,7 +8,6 @@ Host that is not this machine's (DNS rebinding).
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import urlsplit
 
+from evcore import hosts
 from evcore.backends.http.problem import ProblemError
 
 COOKIE = "evcore_session"
@@ -27,12 +27,7 @@ SESSIONS = 1000
 def is_loopback(host: str) -> bool:
     """A name or address of this machine's loopback only."""
     name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return name.endswith(".localhost") or hosts.is_loopback(name.strip("[]"))
 
 
 class Access:
