@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from evcore.lazy import exports
 
 if TYPE_CHECKING:
+    from evcore.certificates import ServerCertificates
     from evcore.chargers.ocpp_server import OcppServer
     from evcore.chargers.ocpp_services import StationRules
     from evcore.chargers.ocpp_stats import ServerStats
-    from evcore.ocpp.certificates import ServerCertificates
     from evcore.ocpp.subject import SubjectRule
 
 __all__ = [
@@ -25,7 +25,7 @@ __getattr__ = exports(
     __name__,
     {
         "OcppServer": "evcore.chargers.ocpp_server",
-        "ServerCertificates": "evcore.ocpp.certificates",
+        "ServerCertificates": "evcore.certificates",
         "ServerStats": "evcore.chargers.ocpp_stats",
         "StationRules": "evcore.chargers.ocpp_services",
         "SubjectRule": "evcore.ocpp.subject",

@@ -11,8 +11,8 @@ from typing import Literal
 from evcore.errors import ConfigError
 from evcore.model import Event
 from evcore.ocpp.websocket import Listening, ServerCertificates
-from evcore.ocpp.x509 import ExpiryWatch
 from evcore.ports import Hub
+from evcore.x509 import ExpiryWatch
 
 LOOK_S = 5.0  # between two looks at the files; a change is taken over at the second look that finds it the same
 

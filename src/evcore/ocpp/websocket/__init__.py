@@ -1,6 +1,6 @@
 """The asyncio door of OCPP, both roles, on picows: handshake, joining, deflate, ping, closing."""
 
-from evcore.ocpp.certificates import ServerCertificates
+from evcore.certificates import ServerCertificates
 from evcore.ocpp.websocket.arrival import Arrival
 from evcore.ocpp.websocket.client import CertificateRefused, HandshakeRefused, connect
 from evcore.ocpp.websocket.connection import Connection, Receiver, Watch

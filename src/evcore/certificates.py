@@ -1,4 +1,4 @@
-"""A listener's TLS, from PEM files that may be replaced while it listens."""
+"""Certificates in PEM files: what both ends of TLS load, and a listener's, which may be replaced while it listens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from evcore.errors import ConfigError, MessageError
-from evcore.ocpp.x509 import expiries_of
+from evcore.x509 import expiries_of
 
 _TLS_RSA = ("AES128-GCM-SHA256", "AES256-GCM-SHA384")  # RFC 5288; no forward secrecy
 _Stamp = tuple[tuple[int, int, int], ...]  # of each file: inode, size, mtime
@@ -62,12 +62,9 @@ class ServerCertificates:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION
         for certificate, key in self._chains:
-            self._load_chain(context, certificate, key)
+            load_chain(context, certificate, key, self._password, file=self._file, where=self._key)
         if self._client_ca is not None:
-            try:
-                context.load_verify_locations(cafile=self._client_ca)
-            except (OSError, ssl.SSLError) as error:
-                raise self._wrong("client_ca", "PEM certificates", f"{self._client_ca}: {_reason(error)}") from None
+            load_authorities(context, self._client_ca, file=self._file, where=f"{self._key}.client_ca")
             context.verify_mode = self.verify_mode
         if self._legacy_rsa_kx:
             usual = [suite["name"] for suite in context.get_ciphers() if suite["protocol"] != "TLSv1.3"]
@@ -90,14 +87,6 @@ class ServerCertificates:
                 found.append((0, 0, 0))
         return tuple(found)
 
-    def _load_chain(self, context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-        try:
-            # Without a password OpenSSL would ask the terminal for one.
-            context.load_cert_chain(certificate, key, password=self._password or "")
-        except (OSError, ssl.SSLError) as error:
-            expected = "a PEM certificate and its key"
-            raise self._wrong("", expected, f"{certificate}, {key}: {_reason(error)}") from None
-
     def _read_expiries(self) -> list[tuple[str, int]]:
         """Of each file the certificate that ends first."""
         found = []
@@ -107,13 +96,37 @@ class ServerCertificates:
             try:
                 ends = expiries_of(path.read_bytes())
             except (OSError, MessageError) as error:
-                raise self._wrong("", "PEM certificates", f"{path}: {error}"[:200]) from None
+                got = f"{path}: {error}"[:200]
+                raise ConfigError(self._file, self._key, "PEM certificates", got) from None
             if ends:
                 found.append((str(path), min(ends)))
         return found
 
-    def _wrong(self, name: str, expected: str, got: str) -> ConfigError:
-        return ConfigError(self._file, f"{self._key}.{name}" if name else self._key, expected, got)
+
+def load_chain(
+    context: ssl.SSLContext,
+    certificate: Path,
+    key: Path | None,
+    password: str | bytes | None,
+    *,
+    file: str,
+    where: str,
+) -> None:
+    """The certificate that this side shows. key: None where it is in the same file. file, where: for ConfigError."""
+    try:
+        # Without a password OpenSSL would ask the terminal for one.
+        context.load_cert_chain(certificate, key, password=password or "")
+    except (OSError, ssl.SSLError) as error:
+        got = f"{certificate}, {key or certificate}: {_reason(error)}"
+        raise ConfigError(file, where, "a PEM certificate and its key", got) from None
+
+
+def load_authorities(context: ssl.SSLContext, path: Path, *, file: str, where: str) -> None:
+    """Whose certificates the other side may show. file, where: for ConfigError."""
+    try:
+        context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(file, where, "PEM certificates", f"{path}: {_reason(error)}") from None
 
 
 def _reason(error: OSError | ssl.SSLError) -> str:

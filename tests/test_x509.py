@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evcore.errors import MessageError
-from evcore.ocpp.x509 import ExpiryWatch, expiries_of, not_after
+from evcore.x509 import ExpiryWatch, expiries_of, not_after
 
 DAY = 86_400
 AUTHORITY = trustme.CA()
