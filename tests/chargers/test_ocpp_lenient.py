@@ -23,6 +23,7 @@ BOOT = (
     '"EVlink Smart Wallbox","chargePointSerialNumber":"3N123456789F2S1B1234567890",'
     '"chargePointVendor":"Schneider Electric"}]'
 )
+GOOD_BOOT = '[2,"1","BootNotification",{"chargePointModel":"M","chargePointVendor":"V"}]'
 METER = (
     '[2,"2","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[{"timestamp":"2026-08-04T13:35:45Z",'
     '"sampledValue":[{"value":226,"measurand":"Voltage","unit":"V","phase":"L1"}]}]}]'
@@ -90,6 +91,21 @@ async def test_a_policy_is_chosen_by_what_a_station_says_of_itself_when_it_boots
     other = BOOT.replace("Schneider Electric", "Somebody")
     boot, heartbeat, meter = await talk(site.url, other, '[2,"9","Heartbeat",{}]', METER.replace(":,", ":null,"))
     assert (boot[0], heartbeat[0], meter[0]) == (3, 3, 4)
+
+
+async def test_what_is_mended_in_own_messages_is_counted_and_told_too(csms: Start) -> None:
+    """A hook answers with a number where the schema wants a text, and the policy lets that be mended."""
+    site = await csms(
+        policy=Policy(out="lenient"),
+        data_transfer={"V": lambda station, told: {"status": "Accepted", "data": 7}},
+    )
+    boot, answer = await talk(site.url, GOOD_BOOT, '[2,"2","DataTransfer",{"vendorId":"V"}]')
+    assert (boot[0], answer) == (3, [3, "2", {"status": "Accepted", "data": "7"}])
+    assert repairs(site) == {("number_text", "DataTransfer"): 1}
+    assert site.server.stats.repaired_out == {"number_text": 1}
+    assert site.server.stats.repaired == {}
+    (told,) = site.events("protocol.mended")
+    assert told.data == {"action": "DataTransfer", "repairs": 1, "direction": "out"}
 
 
 async def test_a_function_of_policies_that_fails_means_strict(csms: Start) -> None:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from evcore.errors import CallError, CallTimeout, LinkError, PayloadError
 from evcore.ocpp import Codec
-from evcore.ocpp.events import Anomaly, Called, Finished, Notified, Outcome
+from evcore.ocpp.events import Anomaly, Called, Finished, Notified, Outcome, Repaired
+from evcore.ocpp.policy import Policy
 from evcore.ocpp.session import Session
 
 SECOND = 1_000_000_000
+NOW = "2026-11-23T18:00:00Z"
 BOOT_16 = {"chargePointModel": "M", "chargePointVendor": "V"}
 BOOT_2 = {"reason": "PowerUp", "chargingStation": {"model": "M", "vendorName": "V"}}
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-23T18:00:00Z", "interval": 300}
@@ -53,6 +55,29 @@ def test_an_answer_that_breaks_its_schema_goes_out_as_internal_error() -> None:
     assert session.answer("a", {"current": object()}, 0)
     assert sent(session) == [[4, "a", "InternalError", "the answer could not be made", {}]]
     assert [event.reason for event in session.poll(0) if isinstance(event, Anomaly)] == ["invalid_answer"]
+
+
+def test_what_is_mended_in_own_messages_is_told_as_it_is_sent() -> None:
+    ids = (f"m{n}" for n in itertools.count(1))
+    codec = Codec("2.1", policy=Policy(out="lenient"))
+    session = Session(codec, "csms", accepted=True, new_id=lambda: next(ids))
+    session.call("ClearCache", {}, 0)
+    session.call("DataTransfer", {"vendorId": 7}, 0)
+    assert [session.poll(0), len(session.to_send())] == [[], 1], "it waits for its turn"
+    told = [event for event in feed(session, [3, "m1", {"status": "Accepted"}]) if isinstance(event, Repaired)]
+    [waiting] = sent(session)
+    session.send("NotifyPeriodicEventStream", {"id": "3", "pending": 0, "basetime": NOW, "data": [{"t": 0, "v": 5}]})
+    told += [event for event in session.poll(0) if isinstance(event, Repaired)]
+    feed(session, [2, "a", "DataTransfer", {"vendorId": "V"}])
+    assert session.answer("a", {"status": "accepted"}, 0)
+    told += [event for event in session.poll(0) if isinstance(event, Repaired)]
+    assert waiting[3] == {"vendorId": "7"}
+    assert [(event.id, event.action, event.direction) for event in told] == [
+        ("m2", "DataTransfer", "out"),
+        ("m3", "NotifyPeriodicEventStream", "out"),
+        ("a", "DataTransfer", "out"),
+    ]
+    assert all(event.repairs for event in told)
 
 
 def test_one_call_at_a_time_and_the_next_when_it_is_answered() -> None:

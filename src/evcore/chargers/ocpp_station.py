@@ -86,15 +86,18 @@ class ChargerState:
             self.event("protocol.error", severity="warning", text=f"{reason}: {detail}", data={"action": action or ""})
 
     def mended(self, repaired: Repaired) -> None:
-        """Count what the lenient mode mended in a message; tell of it, at most once a second."""
-        action = repaired.action or ""
+        """Count what the lenient mode mended in a message, the station's or ours; tell of it, at most once a second."""
+        action, direction = repaired.action or "", repaired.direction
         for repair in repaired.repairs:
-            self.services.count("repairs", repair=repair.name, action=action)
+            self.services.count("repairs", repair=repair.name, action=action, direction=direction)
         now = time.monotonic_ns()
         if now - self._last_mending_ns >= _QUIET_NS:
             self._last_mending_ns = now
             text = f"{action}: {'; '.join(map(str, repaired.repairs[:_SHOWN_REPAIRS]))}"
-            self.event("protocol.mended", text=text, data={"action": action, "repairs": len(repaired.repairs)})
+            data: dict[str, Any] = {"action": action, "repairs": len(repaired.repairs)}
+            if direction == "out":
+                data["direction"] = direction
+            self.event("protocol.mended", text=text, data=data)
 
     def time_of(self, text: str | None) -> int:
         """A message's own time; now where it is none, for a record with a broken time is still a record."""

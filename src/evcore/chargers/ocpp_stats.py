@@ -18,7 +18,7 @@ class ServerStats:
     something is kept. received, sent: OCPP messages, of all servers of this hub. opened: connections that were let in.
     refused: handshakes that came to nothing, by reason. closed: connections that ended, by reason. errors: messages
     that were refused, malformed, late, unasked for or dropped, by reason; also what ended a connection (websocket_...).
-    repaired: what the lenient mode mended, by repair.
+    repaired: what the lenient mode mended in what stations sent, by repair; repaired_out: in what was sent to them.
     """
 
     connected: int = 0
@@ -31,6 +31,7 @@ class ServerStats:
     closed: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     repaired: Mapping[str, int] = field(default_factory=dict)
+    repaired_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def stats_of(hub: Hub, server: str, *, connected: int, opening: int, known: int) -> ServerStats:
@@ -39,7 +40,7 @@ def stats_of(hub: Hub, server: str, *, connected: int, opening: int, known: int)
     for (name, labels), n in hub.counters().items():
         by = dict(labels)
         if name.startswith("evcore_ocpp_") and by.get("server") == server:
-            reasons = counted.setdefault(name, {})
+            reasons = counted.setdefault(f"{name}_out" if by.get("direction") == "out" else name, {})
             reason = by.get("reason") or by.get("repair") or ""
             reasons[reason] = reasons.get(reason, 0) + n
     errors = counted.get("evcore_ocpp_errors_total", {})
@@ -55,4 +56,5 @@ def stats_of(hub: Hub, server: str, *, connected: int, opening: int, known: int)
         closed=counted.get("evcore_ocpp_closed_total", {}),
         errors={reason: n for reason, n in errors.items() if not reason.startswith(_UPGRADE)},
         repaired=counted.get("evcore_ocpp_repairs_total", {}),
+        repaired_out=counted.get("evcore_ocpp_repairs_total_out", {}),
     )

@@ -12,6 +12,7 @@ from evcore.errors import MessageError, PayloadError
 
 from .message_types import CALLERROR, CALLRESULTERROR
 from .policy import Mode, Policy, policy_of
+from .repairs import MendedMessage
 from .schemas import schemas_of
 from .violations import explain, spell, unknown_action
 
@@ -45,7 +46,7 @@ class Codec(Encoder):
 
     mode: "strict" (None) judges every payload by its schema; "lenient" mends what comes in where a known repair fits
     and says so in the frame's `repairs`; "off" judges none (frames are always judged). policy: instead of a mode, the
-    same by direction and action.
+    same by direction and action. What `encode_*` mended is a `MendedMessage`, which has its `repairs` too.
 
     exact: which numbers with a fraction or exponent come as Decimal, with the digits received: True for all, or the
     paths of members in wire names, without the places in lists. `"value"` is any member of that name,
@@ -134,8 +135,8 @@ class Codec(Encoder):
                 raise
             from .lenient import rescue_outgoing
 
-            text = rescue_outgoing(message[at:-1], error, rule, self.version, self.formats)
-            message = message[:at] + text + b"]"
+            text, repairs = rescue_outgoing(message[at:-1], error, rule, self.version, self.formats)
+            message = MendedMessage(message[:at] + text + b"]", id, action, tuple(repairs))
             self.scan(message)
         return message
 

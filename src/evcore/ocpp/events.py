@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evcore.errors import CallError, EvcoreError
 
@@ -89,11 +89,12 @@ class ResultRefused:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A message of the peer was understood only after the lenient mode had mended it; what it says follows."""
+    """A message that only the lenient mode made valid. "in": the peer's; what it says follows. "out": one of ours."""
 
     id: str
     action: str | None
     repairs: tuple[Repair, ...]
+    direction: Literal["in", "out"] = "in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +112,13 @@ class Anomaly:
 
 
 Event = Called | Notified | Finished | ResultRefused | Repaired | Anomaly
+
+
+def error_of(frame: Frame) -> CallError:
+    """What a CALLERROR or CALLRESULTERROR says."""
+    return CallError(frame.error_code or "", frame.error_description or "", frame.error_details)
+
+
+def mended(message: Any) -> Repaired:
+    """What is told of a `MendedMessage` that goes out."""
+    return Repaired(message.id, message.action, message.repairs, "out")

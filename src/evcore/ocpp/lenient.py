@@ -6,7 +6,6 @@ the message: one pass over the payload in Python, and a bounded number of scans.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,6 @@ from evcore.ocpp.violations import shorten
 
 if TYPE_CHECKING:
     from evcore.core.ocpp import Frame
-
-log = logging.getLogger("evcore.ocpp")
 
 Decode = Callable[[bytes, bool], "Frame"]  # (message, judged by its schema?); raises FrameError, PayloadError
 
@@ -45,16 +42,17 @@ def rescue(data: bytes, error: MessageError, policy: Policy, version: str, forma
     return frame
 
 
-def rescue_outgoing(text: bytes, error: PayloadError, rule: Rule, version: str, formats: bool) -> bytes:
-    """The payload that is to go out, mended; its repairs go to the log. Raises `error` where nothing helps."""
+def rescue_outgoing(
+    text: bytes, error: PayloadError, rule: Rule, version: str, formats: bool
+) -> tuple[bytes, list[Repair]]:
+    """The payload that is to go out, mended, and its repairs. Raises `error` where nothing helps."""
     schema = _schema(version, error)
     if schema is None:
         raise error
     payload, repairs, valid = mend_payload(schema.root, parse(text), rule.repairs, version, formats)
     if not valid and "let_through" not in rule.repairs:
         raise error
-    log.info("%s mended before it is sent: %s", error.action, "; ".join(map(str, repairs))[:400])
-    return dump(payload)
+    return dump(payload), repairs
 
 
 def mend_payload(

@@ -28,6 +28,19 @@ class Repair(NamedTuple):
         return f"{self.name} at {self.path or '/'}: {self.was} became {self.became}"
 
 
+class MendedMessage(bytes):
+    """A message to a peer that only the lenient mode made valid: what `Codec.encode_*` returns then."""
+
+    id: str
+    action: str
+    repairs: tuple[Repair, ...]
+
+    def __new__(cls, message: bytes, id: str, action: str, repairs: tuple[Repair, ...]) -> MendedMessage:
+        self = super().__new__(cls, message)
+        self.id, self.action, self.repairs = id, action, repairs
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One repair of the table; see the head of `repairs.toml` for the keys. more: the keys of this repair alone."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from evcore.errors import CallError, EvcoreError, FrameError, LinkError, PayloadError
 from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
-from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused
+from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused, error_of, mended
 from evcore.ocpp.message_ids import new_id
 from evcore.ocpp.message_types import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR
 from evcore.ocpp.own_calls import OwnCall, OwnCalls
@@ -112,7 +112,7 @@ class Session:
         """A SEND (2.1): goes at once, is never answered. Raises as `call`, and FrameError before 2.1."""
         if self._closed or not self._gate.lets_us(action):
             raise LinkError("the connection is closed" if self._closed else "the station is not accepted")
-        self._out.append(self.codec.encode_send(self._calls.new_id(), action, payload))
+        self._put(self.codec.encode_send(self._calls.new_id(), action, payload))
 
     def cancel(self, id: str) -> bool:
         """Give up an own CALL. Already sent: the peer still owes its answer before the next one goes."""
@@ -126,8 +126,7 @@ class Session:
         self, id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None
     ) -> bool:
         """Tell the peer that its answer to our CALL cannot be used (2.1, as in use case I08). False: there is no such
-        answer, it was refused before, or the version has no word for it.
-        """
+        answer, it was refused before, or the version has no word for it."""
         if self._closed or self._calls.results is None or self._calls.results.take(id) is None:
             return False
         self._out.append(self.codec.encode_result_error(id, code, description, dict(details or {})))
@@ -137,21 +136,19 @@ class Session:
 
     def answer(self, id: str, payload: Any, now: int) -> bool:
         """Answer a CALL. What is no answer to it goes out as CALLERROR InternalError. False: nobody waits for it
-        (answered before, or the connection is closed).
-        """
+        (answered before, or the connection is closed)."""
         self._now = max(self._now, now)
         called = self._theirs.waiting.pop(id, None)
         if called is None:
             return False
         data = self.reply(called, payload)
         if data is not None:
-            self._out.append(data)
+            self._out.append(data)  # `reply` has told what was mended
         return True
 
     def reply(self, called: Called, payload: Any) -> bytes | None:
         """The message that answers a CALL which `take` just returned, to be sent at once. None: `to_send` has it, with
-        what may now follow it; or the connection is closed.
-        """
+        what may now follow it; or the connection is closed."""
         id, action = called.id, called.action
         if self._closed:
             return None
@@ -163,9 +160,11 @@ class Session:
         self._theirs.answered(called, data)
         if action == BOOT or self._gate.registration != "Accepted":  # it may change what may be sent
             self._gate.we_answered(action, called.payload, payload)
-            self._out.append(data)
+            self._put(data)
             self._send_next()
             return None
+        if type(data) is not bytes:
+            self._events.append(mended(data))
         return data
 
     def defer(self, called: Called) -> None:
@@ -302,14 +301,14 @@ class Session:
         if frame.type == CALLRESULT:
             self._answered(id, Outcome.ANSWERED, payload=frame.payload)
         elif frame.type == CALLERROR:
-            self._answered(id, Outcome.REFUSED, error=_error_of(frame))
+            self._answered(id, Outcome.REFUSED, error=error_of(frame))
         elif frame.type == CALLRESULTERROR:  # our answer did not please; it stands all the same (2.1 Part 4, 4.2.3)
             results = self._theirs.results
             refused = None if results is None else results.take(id)
             if refused is None:
-                self._unasked(id, _error_of(frame))
+                self._unasked(id, error_of(frame))
             else:
-                self._events.append(ResultRefused(id, refused, _error_of(frame)))
+                self._events.append(ResultRefused(id, refused, error_of(frame)))
         elif self.role == "station" or self._gate.lets_peer(action):
             self._events.append(Notified(id, action, frame.payload, len(data), self._now))
         else:  # B03.FR.02: no message at all; a SEND is never answered (2.1 Part 4, 4.2.4)
@@ -386,13 +385,14 @@ class Session:
         call = self._calls.start(self._now, None if gate.registration == "Accepted" else gate.lets_us)
         if call is not None:
             gate.we_sent(call.action)
-            self._out.append(call.data)
+            self._put(call.data)
+
+    def _put(self, data: bytes) -> None:
+        self._out.append(data)
+        if type(data) is not bytes:
+            self._events.append(mended(data))
 
     def _finish(self, call: OwnCall, outcome: Outcome, payload: Any = None, error: EvcoreError | None = None) -> None:
         if not call.over:  # else it was cancelled in flight, and that was its end
             call.over = True
             self._events.append(Finished(call.id, call.action, outcome, payload, error))
-
-
-def _error_of(frame: Frame) -> CallError:
-    return CallError(frame.error_code or "", frame.error_description or "", frame.error_details)

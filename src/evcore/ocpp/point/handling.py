@@ -324,7 +324,8 @@ class Handling:
         if isinstance(event, ResultRefused):
             event = Anomaly("result_refused", str(event.error)[:500], event.id, event.action)
         if isinstance(event, Repaired):
-            self.logger.info("%s: mended: %s", self.id, "; ".join(map(str, event.repairs))[:400])
+            sent = " before it is sent" if event.direction == "out" else ""
+            self.logger.info("%s: %s mended%s: %s", self.id, event.action, sent, "; ".join(map(str, event.repairs))[:400])
         if isinstance(event, Anomaly):
             self.anomalies[event.reason] += 1
             many = self.anomalies[event.reason] > WARNINGS_LIMIT
