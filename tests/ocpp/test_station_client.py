@@ -15,6 +15,8 @@ from waiting import until
 from evcore.errors import CallError, ConfigError, LinkError, PayloadError, StoreError
 from evcore.ocpp import StationAbout, StationClient
 from evcore.ocpp.backoff import RetryBackOff
+from evcore.ocpp.events import Repaired
+from evcore.ocpp.policy import Policy
 from evcore.ocpp.records import Change, MemoryStore
 from evcore.ocpp.station import Connected, NotStored, Online, Registered
 from evcore.ocpp.station_clock import StationClock
@@ -50,6 +52,24 @@ def event(kind: str = "Updated") -> dict[str, Any]:
 
 async def online(station: StationClient) -> None:
     await asyncio.wait_for(station.online.wait(), 8)
+
+
+async def test_a_policy_says_what_is_mended_in_either_direction_and_each_repair_is_told() -> None:
+    async with Csms(*ALL) as csms:
+        csms.rules["DataTransfer"] = lambda _: {"status": "accepted", "data": 5}
+        events: list[Any] = []
+        policy = Policy("lenient", out_actions={"DataTransfer": "lenient"})
+        async with running(csms, events, versions=["1.6"], policy=policy) as station:
+            await online(station)
+            assert await station.call("DataTransfer", {"vendorId": 7}) == {"status": "Accepted", "data": "5"}
+            with pytest.raises(PayloadError):
+                await station.call("Authorize", {"idTag": 7})
+    assert csms.of("DataTransfer")[0][2] == {"vendorId": "7"}
+    told = [one for one in events if isinstance(one, Repaired)]
+    assert [(one.direction, [repair.name for repair in one.repairs]) for one in told] == [
+        ("out", ["number_text"]),
+        ("in", ["enum_spelling", "number_text"]),
+    ]
 
 
 # Versions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evcore.ocpp.connection_profile import Step
-from evcore.ocpp.events import Anomaly
+from evcore.ocpp.events import Anomaly, Repaired
 from evcore.ocpp.transactions import Delivered, Dropped, GivenUp
 
 
@@ -131,6 +131,7 @@ StationEvent = (
     | ProfileTried
     | NotStored
     | Anomaly
+    | Repaired
     | Answered
     | Delivered
     | Dropped

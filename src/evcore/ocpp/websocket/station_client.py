@@ -13,7 +13,8 @@ from evcore.errors import CallError, ConfigError, LinkError, StoreError
 from evcore.ocpp.backoff import RetryBackOff
 from evcore.ocpp.codec import Codec
 from evcore.ocpp.connection_profile import ConnectionProfile, ProfileSwitch, Step
-from evcore.ocpp.events import Anomaly, Called
+from evcore.ocpp.events import Anomaly, Called, Repaired
+from evcore.ocpp.policy import Policy
 from evcore.ocpp.records import MessageStore, Record
 from evcore.ocpp.registration import Registration
 from evcore.ocpp.session import Session
@@ -51,6 +52,7 @@ class StationClient:
     order, but while messages or transactions of one are not finished only that one, unless the CSMS speaks it no more.
     back_off: the law of reconnecting. store: where records are kept, None for memory. clock: None for the machine's,
     set right by the CSMS's. on_event: told of all that happens (`evcore.ocpp.station`), on the event loop, so be quick.
+    policy: how messages are judged, by direction and action; strictly unless given. What it mends is a `Repaired`.
 
     attempts, retry_s, burst_per_s, queue_limit: see `TransactionQueue`. boot_retry_s: see `Registration`.
     profile_attempts: see `ProfileSwitch`. These three are attributes, and their settings may be changed at any time.
@@ -77,6 +79,7 @@ class StationClient:
         ping_s: float = 30.0,
         deflate: bool = False,
         profile_attempts: int = 3,
+        policy: Policy | None = None,
     ) -> None:
         if not versions or not set(versions) <= set(_SUBPROTOCOLS):
             raise ConfigError("StationClient", "versions", "some of 1.6, 2.0.1, 2.1", ", ".join(versions) or "none")
@@ -91,7 +94,7 @@ class StationClient:
         self.queue: TransactionQueue = self._state.queue
         self.queue.attempts, self.queue.interval_s = attempts, retry_s
         self.queue.burst_per_s, self.queue.limit = burst_per_s, queue_limit
-        self._handle, self._codecs = handle, dict[str, Codec]()
+        self._handle, self._codecs, self._policy = handle, dict[str, Codec](), policy
         self._call_timeout, self._ping_s, self._deflate = int(call_timeout_s * 1e9), ping_s, deflate
         self._link: _StationLink | None = None
         self._hurry = asyncio.Event()
@@ -274,7 +277,7 @@ class StationClient:
         version, state, now = VERSIONS[subprotocol], self._state, time.monotonic_ns()
         codec = self._codecs.get(version)
         if codec is None:
-            codec = self._codecs[version] = Codec(version)
+            codec = self._codecs[version] = Codec(version, policy=self._policy)
         if version != state.version:  # other words, perhaps another CSMS: it has not heard of us
             self.registration.restarted(now)
         state.version = version
@@ -290,8 +293,8 @@ class StationClient:
     def _ended(self, code: int, reason: str) -> None:
         self._state.tell(Disconnected(code, reason))
 
-    def _anomaly(self, anomaly: Anomaly) -> None:
-        self._state.tell(anomaly)
+    def _told(self, event: Anomaly | Repaired) -> None:
+        self._state.tell(event)
 
     def _close(self, code: int, reason: str) -> None:
         if self._link is not None:
@@ -341,7 +344,10 @@ class _StationLink(Link):
         self._client._ended(code, reason)
 
     def on_anomaly(self, anomaly: Anomaly) -> None:
-        self._client._anomaly(anomaly)
+        self._client._told(anomaly)
+
+    def on_repaired(self, repaired: Repaired) -> None:
+        self._client._told(repaired)
 
 
 def tls_context(profile: ConnectionProfile) -> tls.SSLContext | None:
