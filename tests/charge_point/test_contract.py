@@ -466,3 +466,46 @@ async def test_a_codec_of_ones_own_is_used(connection):
     point = make(connection, on_heartbeat=on("Heartbeat")(heartbeat))
     point._codec = Codec("1.6", mode="off")
     assert await answered(point, connection, '[2,"7","Heartbeat",{"surplus":1}]') == [ANSWER]
+
+
+@pytest.mark.parametrize(
+    ("payload", "got"),
+    [
+        (None, "got None"),
+        ({}, "got dict"),
+        ({"action": "Heartbeat"}, "got dict"),
+        ("Heartbeat", "got str"),
+        (object(), "got object"),
+        (v16.call.Heartbeat, "got the class Heartbeat itself"),
+        (v201.call.Heartbeat(), "got ocpp.v201.call.Heartbeat"),
+        (v201.call.GetVariables([]), "got ocpp.v201.call.GetVariables"),
+        (v16.call_result.Heartbeat("2026-11-23T18:00:00Z"), "got ocpp.v16.call_result.Heartbeat"),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"skip_schema_validation": True, "unique_id": "x", "suppress": False}])
+async def test_a_payload_that_is_none_of_this_version_is_a_type_error_and_nothing_goes_out(
+    connection, running, payload, got, more
+):
+    point = v16.ChargePoint("CP", connection)
+    running(point)
+    with pytest.raises(TypeError, match="^payload: expected .*ocpp.v16.call.*" + got):
+        await point.call(payload, **more)
+    assert connection.sent == []
+    assert point._exchange()._waiting == {}
+    assert (point._calls_waiting, point._exchange().codec.calls) == (0, set())
+    asked = asyncio.create_task(point.call(v16.call.ClearCache(), unique_id="x"))
+    assert (await connection.next_sent())[2] == "ClearCache"
+    connection.say([3, "x", {"status": "Accepted"}])
+    assert (await asked).status == "Accepted"
+
+
+async def test_a_dataclass_of_the_users_own_and_one_made_of_that_of_the_version_are_payloads(connection, running):
+    class ClearCache(v16.call.ClearCache):
+        pass
+
+    point = v16.ChargePoint("CP", connection)
+    running(point)
+    asked = asyncio.create_task(point.call(ClearCache(), unique_id="x"))
+    assert (await connection.next_sent())[2] == "ClearCache"
+    connection.say([3, "x", {"status": "Accepted"}])
+    assert (await asked).status == "Accepted"

@@ -22,6 +22,7 @@ from evcore.ocpp.point.errors import refused_by_peer, violation
 from evcore.ocpp.point.exchange import Answer, Exchange
 from evcore.ocpp.point.handlers import CallContext
 from evcore.ocpp.point.handling import Handling, RoutedCall
+from evcore.ocpp.point.payloads import check_payload
 from evcore.ocpp.point.streams import receiver_of, sender_of
 from evcore.ocpp.point.typed import build_dataclass
 from evcore.ocpp.routing import create_route_map
@@ -115,8 +116,10 @@ class ChargePoint(Handling):
         suppress: a CALLERROR is logged and None returned (mobilityhouse's default); False: it is raised. unique_id: at
         most 36 characters (FrameError), not in use (ValueError). typed: nested values as dataclasses. Otherwise raises
         the `OCPPError` of the violation for a payload or an answer that breaks its schema, TimeoutError, and
-        `evcore.errors.LinkError` (the connection ended, or 64 calls wait already).
+        `evcore.errors.LinkError` (the connection ended, or 64 calls wait already). TypeError: no dataclass, a class instead
+        of its instance, or one of another version; nothing is sent.
         """
+        check_payload(payload, self._ocpp_version)
         action = type(payload).__name__
         if self._is_send(action):
             await self._notify(action, payload)

@@ -325,7 +325,9 @@ class Handling:
             event = Anomaly("result_refused", str(event.error)[:500], event.id, event.action)
         if isinstance(event, Repaired):
             sent = " before it is sent" if event.direction == "out" else ""
-            self.logger.info("%s: %s mended%s: %s", self.id, event.action, sent, "; ".join(map(str, event.repairs))[:400])
+            self.logger.info(
+                "%s: %s mended%s: %s", self.id, event.action, sent, "; ".join(map(str, event.repairs))[:400]
+            )
         if isinstance(event, Anomaly):
             self.anomalies[event.reason] += 1
             many = self.anomalies[event.reason] > WARNINGS_LIMIT
