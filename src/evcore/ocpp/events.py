@@ -96,6 +96,11 @@ class Repaired:
     repairs: tuple[Repair, ...]
     direction: Literal["in", "out"] = "in"
 
+    @classmethod
+    def of_own(cls, message: Any) -> Repaired:
+        """What is told of a `MendedMessage` that goes out."""
+        return cls(message.id, message.action, message.repairs, "out")
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
@@ -117,8 +122,3 @@ Event = Called | Notified | Finished | ResultRefused | Repaired | Anomaly
 def error_of(frame: Frame) -> CallError:
     """What a CALLERROR or CALLRESULTERROR says."""
     return CallError(frame.error_code or "", frame.error_description or "", frame.error_details)
-
-
-def mended(message: Any) -> Repaired:
-    """What is told of a `MendedMessage` that goes out."""
-    return Repaired(message.id, message.action, message.repairs, "out")

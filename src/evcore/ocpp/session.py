@@ -13,7 +13,7 @@ from typing import Any, Literal
 from evcore.errors import CallError, EvcoreError, FrameError, LinkError, PayloadError
 from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
-from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused, error_of, mended
+from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused, error_of
 from evcore.ocpp.message_ids import new_id
 from evcore.ocpp.message_types import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR
 from evcore.ocpp.own_calls import OwnCall, OwnCalls
@@ -164,7 +164,7 @@ class Session:
             self._send_next()
             return None
         if type(data) is not bytes:
-            self._events.append(mended(data))
+            self._events.append(Repaired.of_own(data))
         return data
 
     def defer(self, called: Called) -> None:
@@ -390,7 +390,7 @@ class Session:
     def _put(self, data: bytes) -> None:
         self._out.append(data)
         if type(data) is not bytes:
-            self._events.append(mended(data))
+            self._events.append(Repaired.of_own(data))
 
     def _finish(self, call: OwnCall, outcome: Outcome, payload: Any = None, error: EvcoreError | None = None) -> None:
         if not call.over:  # else it was cancelled in flight, and that was its end
