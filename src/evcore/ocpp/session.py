@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from evcore.errors import CallError, EvcoreError, FrameError, LinkError, PayloadError
+from evcore.errors import EvcoreError, FrameError, LinkError, PayloadError
 from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
 from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused, error_of

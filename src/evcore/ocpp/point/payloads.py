@@ -13,8 +13,8 @@ _MODULES = {"1.6": "ocpp.v16.call", "2.0.1": "ocpp.v201.call", "2.1": "ocpp.v21.
 
 def check_payload(payload: Any, version: str) -> None:
     """Raises TypeError for what is no instance of a dataclass, and for one that `ocpp` has for something else: another
-    version, an answer, a part of a payload. A dataclass of the user's own is none of these, nor is a mapping whose class
-    has the name of an action."""
+    version, an answer, a part of a payload. A dataclass of the user's own is none of these, nor is a mapping whose
+    class has the name of an action."""
     expected = f"payload: expected an instance of a dataclass such as {_MODULES[version]}.Heartbeat"
     if isinstance(payload, type):
         raise TypeError(f"{expected}, got the class {payload.__qualname__} itself")
