@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from evcore.errors import ConfigError
 from evcore.gateway.cli import app
+from evcore.ocpp.frame_log import find_frames
+from evcore.ocpp.log_text import kind_of, text_of
 
 Evcore = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -83,3 +90,50 @@ def test_what_cannot_be_read_or_has_no_frame_is_exit_code_2(tmp_path: Path) -> N
         )
         assert (done.returncode, done.stdout) == (2, "")
         assert words in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_log_may_be_in_any_encoding_of_unicode(
+    explain: Callable[..., tuple[int, str]], tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "plain.log").write_text(LOG)
+    (tmp_path / "export.log").write_bytes(LOG.replace("\n", "\r\n").encode(encoding))
+    _, plain = explain(str(tmp_path / "plain.log"))
+    assert explain(str(tmp_path / "export.log")) == (1, plain)
+
+
+def test_a_utf_16_log_that_is_cut_or_holds_half_a_pair_is_read_to_there(
+    explain: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    text = '[2,"1","Heartbeat",{}]\r\n[2,"2","Authorize",{"idTag":"\ud800"}]\r\n[2,"3","Hea'
+    (tmp_path / "cut.log").write_bytes(text.encode("utf-16", "surrogatepass") + b"\x00")
+    code, output = explain(str(tmp_path / "cut.log"))
+    assert code == 1
+    assert "line 1: CALL Heartbeat" in output
+    assert "1.6, 2.0.1, 2.1: utf8 at byte" in output
+
+
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        (b"", "an empty file"),
+        (b"nothing of OCPP\n", "none"),
+        (gzip.compress(LOG.encode()), "a gzip archive (unpack it first)"),
+        (random.Random(7).randbytes(100_000), "binary data, no text"),
+        (b"\xff\xfe" + random.Random(8).randbytes(9_999), "binary data, no text"),
+        (bytes(10_000), "binary data, no text"),
+    ],
+    ids=["empty", "other", "gzip", "junk", "marked junk", "zeros"],
+)
+def test_a_file_without_frames_is_named_for_what_it_is(tmp_path: Path, data: bytes, got: str) -> None:
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(ConfigError) as error:
+        CliRunner().invoke(app, ["ocpp", "explain", str(tmp_path / "file")], catch_exceptions=False)
+    assert str(error.value).endswith(f'expected a frame of OCPP-J, such as [2,"1","Heartbeat",{{}}], got {got}')
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\xff\xfe\0\0"]))
+def test_no_bytes_are_too_strange_to_be_read(data: bytes, mark: bytes) -> None:
+    for found in find_frames(text_of(mark + data)):
+        assert isinstance(found.data, bytes)
+    assert kind_of(mark + data)

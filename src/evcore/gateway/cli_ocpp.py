@@ -50,17 +50,20 @@ def explain(
 ) -> None:
     """Say what OCPP messages mean and what is wrong with them.
 
-    FILE holds one frame a line, a JSON array of frames, or log lines of any program with the frames somewhere in them.
+    FILE holds one frame a line, a JSON array of frames, or log lines of any program with the frames somewhere in them,
+    in UTF-8 or UTF-16.
     Of each frame: its meaning, which call it answers, every violation with its place and error code, and what the
     lenient mode would mend; at the end the calls that nobody answers. Exit code: 0 all frames are valid, 1 some are
     not, 2 FILE cannot be read or has no frame in it.
     """
     from evcore.ocpp.explain import explain as explain_frames
     from evcore.ocpp.frame_log import find_frames
+    from evcore.ocpp.log_text import kind_of, text_of
 
-    frames = explain_frames(find_frames(_read(file)), versions=[str(one) for one in version or ()], action=action)
+    data = _read(file)
+    frames = explain_frames(find_frames(text_of(data)), versions=[str(one) for one in version or ()], action=action)
     if not frames:
-        raise ConfigError(file, "", 'a frame of OCPP-J, such as [2,"1","Heartbeat",{}]', "none")
+        raise ConfigError(file, "", 'a frame of OCPP-J, such as [2,"1","Heartbeat",{}]', kind_of(data))
     if as_json:
         typer.echo(json.dumps(_as_json(frames), indent=1, ensure_ascii=False))
     else:
@@ -68,8 +71,8 @@ def explain(
     raise typer.Exit(VALID if all(frame.valid for frame in frames) else VIOLATIONS)
 
 
-def _read(file: str) -> str:
-    """The text of the file; bytes that are no UTF-8 stay broken, for the codec to find. Raises ConfigError."""
+def _read(file: str) -> bytes:
+    """Raises ConfigError."""
     try:
         if file == "-":
             data = sys.stdin.buffer.read(_MOST + 1)
@@ -80,7 +83,7 @@ def _read(file: str) -> str:
         raise ConfigError(file, "", "a readable file", error.strerror or type(error).__name__) from None
     if len(data) > _MOST:
         raise ConfigError(file, "", f"at most {_MOST >> 20} MiB", "more")
-    return data.decode("utf-8-sig", "surrogateescape")
+    return data
 
 
 # ---- for people ----
