@@ -96,20 +96,21 @@ class LocalHub:
 
     def publish(self, item: Item) -> None:
         if not isinstance(item, Event):
-            self._last[item.key] = item
-            if isinstance(item, Session | Payment):
-                self._forget_old(item)
+            key = item.key
+            self._last[key] = item
+            if isinstance(item, (Session, Payment)):
+                self._forget_old(key, item)
         if self._on_item is not None:
             self._on_item(item)
         for subscription in self._subscriptions:
             subscription.offer(item)
 
-    def _forget_old(self, item: Session | Payment) -> None:
-        self._over.pop(item.key, None)
-        self._going.pop(item.key, None)
+    def _forget_old(self, key: str, item: Session | Payment) -> None:
+        self._over.pop(key, None)
+        self._going.pop(key, None)
         is_over = item.state in _OVER[type(item)]
         kept, most = (self._over, self._keep_over) if is_over else (self._going, self._keep_going)
-        kept[item.key] = None
+        kept[key] = None
         if len(kept) > most:
             del self._last[kept.popitem(last=False)[0]]
 

@@ -204,7 +204,8 @@ class ChargerState:
         return recorded
 
     def publish(self, sample: Sample, session: str | None = None) -> None:
-        self.hub.publish(sample if session is None else changed(sample, session=session))
+        known = session is None or sample.session == session
+        self.hub.publish(sample if known else changed(sample, session=session))
 
     def _follow(self, session: Session) -> None:
         if session.state == "active":

@@ -78,10 +78,12 @@ class Dialect16(Dialect):
 
     def _meter_values(self, called: Called) -> Any:
         values = called.payload
-        transaction = values.get("transactionId")
-        reading = self._read(values["meterValue"], self.state.check_evse(values["connectorId"]))
+        evse, transaction = self.state.check_evse(values["connectorId"]), values.get("transactionId")
         if transaction is not None:
-            return self._update(called, str(transaction), reading)
+            transaction = str(transaction)
+            reading = self._read(values["meterValue"], evse, self.state.sessions.get(transaction))
+            return self._update(called, transaction, reading)
+        reading = self._read(values["meterValue"], evse)
         # Many stations leave the id out: what is measured on a connector while it charges belongs to its session.
         session = self.state.session_on(values["connectorId"])
         if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
@@ -123,7 +125,7 @@ class Dialect16(Dialect):
             token=stopped.get("idTag"),
             meter=str(stopped["meterStop"]),
             reason=stopped.get("reason", "Local"),  # OCPP 1.6, 6.49: Local where none is named
-            samples=self._read(stopped.get("transactionData") or (), evse).samples,
+            samples=self._read(stopped.get("transactionData") or (), evse, known).samples,
         )
         recorded = await self.state.record(record)
         self._tell_cost(recorded.session)
@@ -133,8 +135,10 @@ class Dialect16(Dialect):
         if self.rules.cost_messages:
             self.tell_cost(session)
 
-    def _read(self, meter_values: Any, evse: int) -> Reading:
-        return self.read(read_v16(meter_values, source=self.state.id, evse=evse, now_ns=time.time_ns()))
+    def _read(self, meter_values: Any, evse: int, session: Session | None = None) -> Reading:
+        """session: that it belongs to, where that is known already."""
+        of, now = session.id if session else None, time.time_ns()
+        return self.read(read_v16(meter_values, source=self.state.id, evse=evse, now_ns=now, session=of))
 
 
 def _tag_info(verdict: Authorization) -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ class Dialect2(Dialect):
         known = self.state.sessions.get(info["transactionId"])
         on = self.state.check_evse(evse.get("id", known.evse if known else 0))
         connector = evse.get("connectorId", 0)
-        reading = self._read(told.get("meterValue") or (), on, connector)
+        reading = self._read(told.get("meterValue") or (), on, connector, known)
         kind = _KINDS[told["eventType"]]
         record = SessionRecord(
             self.state.id,
@@ -165,10 +165,10 @@ class Dialect2(Dialect):
     def _monitors(self, called: Called) -> Payload:
         return self.report(called, "report.monitors", "monitor")
 
-    def _read(self, meter_values: Any, evse: int, connector: int) -> Reading:
-        return self.read(
-            read_v2(meter_values, source=self.state.id, evse=evse, connector=connector, now_ns=time.time_ns())
-        )
+    def _read(self, meter_values: Any, evse: int, connector: int, session: Session | None = None) -> Reading:
+        """session: that it belongs to, where that is known already."""
+        of, now, source = session.id if session else None, time.time_ns(), self.state.id
+        return self.read(read_v2(meter_values, source=source, evse=evse, connector=connector, now_ns=now, session=of))
 
 
 def _token_info(verdict: Authorization) -> Mapping[str, Any]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from evcore.model import Sample
 from evcore.ocpp.times import parse_time
+from evcore.quick import changed, quick
 
 REGISTER = "Energy.Active.Import.Register"  # the measurand where none is named
 # unit as received -> (unit of the model, power of ten)
@@ -39,6 +41,7 @@ _DEFAULT_UNITS = {
 }
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a list of meter values says. meter: digits in Wh of the newest total import register. unreadable: values
@@ -114,37 +117,40 @@ class _Reader:
         """text: the number's digits; None where there is only signed data, which joins the number beside it or tells
         its own (OCMF)."""
         measurand = value.get("measurand") or REGISTER
-        base, more = _UNITS.get(unit or "", (unit or _DEFAULT_UNITS.get(measurand.split(".")[0], ""), 0))
+        base, more = _base(measurand, unit)
         power += more
+        phase = value.get("phase")
         if text is None:
-            if self._join(measurand, value.get("phase"), value.get("context"), signed):
+            if self._join(measurand, phase, value.get("context"), signed):
                 return
             text, power, base = _ocmf(signed or "") or ("", 0, base)
         number = _scaled(text, power)
         if number is None and signed is None:
             self._unreadable += 1
             return
-        sample = Sample(
-            self._source,
-            measurand,
-            number or 0.0,
-            base,
-            self._time,
-            self._evse,
-            self._connector,
-            value.get("phase"),
-            value.get("context") or "Sample.Periodic",
-            value.get("location") or "Outlet",
-            "suspect" if number is None else "good",
-            in_wh(text, power)
-            if number is not None and (signed is not None or measurand.startswith("Energy."))
-            else None,
-            self._session,
-            signed,
+        location = value.get("location") or "Outlet"
+        exact = number is not None and (signed is not None or measurand.startswith("Energy."))
+        digits = (in_wh(text, power) if power else text.strip()) if exact else None
+        self._samples.append(
+            Sample(
+                self._source,
+                measurand,
+                number or 0.0,
+                base,
+                self._time,
+                self._evse,
+                self._connector,
+                phase,
+                value.get("context") or "Sample.Periodic",
+                location,
+                "suspect" if number is None else "good",
+                digits,
+                self._session,
+                signed,
+            )
         )
-        self._samples.append(sample)
-        if number is not None and measurand == REGISTER and sample.phase is None:
-            newest = (self._time, sample.location == "Outlet", in_wh(text, power) or text)  # text is a number
+        if digits is not None and measurand == REGISTER and phase is None:
+            newest = (self._time, location == "Outlet", digits)
             if self._meter is None or newest[:2] >= self._meter[:2]:
                 self._meter = newest
 
@@ -152,7 +158,7 @@ class _Reader:
         wanted = (self._time, measurand, phase, context or "Sample.Periodic", None)
         for n, other in enumerate(self._samples):
             if (other.time_ns, other.measurand, other.phase, other.context, other.signed) == wanted:
-                self._samples[n] = replace(other, signed=signed)
+                self._samples[n] = changed(other, signed=signed)
                 return True
         return False
 
@@ -171,10 +177,16 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _scaled(text: str, power: int) -> float | None:
-    if power == 0 and text.isdecimal() and text.isascii() and len(text) < 30:  # most values are plain integers
-        return float(text)
+    if len(text) < 30 and text.isascii() and text.replace(".", "", 1).isdecimal() and -30 < power < 30:
+        return float(f"{text}e{power}" if power else text)  # nearly all: digits and a point
     number = _decimal(text)
     return None if number is None or not -30 < power < 30 else float(number.scaleb(power))
+
+
+@lru_cache(maxsize=256)  # units of 2.x are any text, but stations have few
+def _base(measurand: str, unit: str | None) -> tuple[str, int]:
+    """Unit of the model, and the power of ten that leads there."""
+    return _UNITS.get(unit or "", (unit or _DEFAULT_UNITS.get(measurand.split(".")[0], ""), 0))
 
 
 def _ocmf(signed: str) -> tuple[str, int, str] | None:
