@@ -11,7 +11,7 @@ from evcore.chargers.ocpp_reports import Report
 from evcore.chargers.ocpp_services import Services
 from evcore.errors import CallError, StoreError
 from evcore.masking import masked
-from evcore.model import Authorization, Connector, Event, Evse, Recorded, Sample, Session, SessionRecord, Station
+from evcore.model import Authorization, Connector, Event, Evse, Recorded, Session, SessionRecord, Station
 from evcore.ocpp.events import Called, Notified, Repaired
 from evcore.ocpp.times import parse_time
 from evcore.ports import Hub
@@ -119,10 +119,10 @@ class ChargerState:
     def set_evse(self, evse: int, **changes: Any) -> None:
         """Change an EVSE and publish it; tells of faults that come and go."""
         known = self.evses.get(evse)
+        if known is not None and all(getattr(known, name) == value for name, value in changes.items()):
+            return
         before = known or Evse(self.id, evse, "Available")
         after = changed(before, **changes)
-        if after == known:
-            return
         self.evses[evse] = after
         self.hub.publish(after)
         if after.fault != before.fault and before.fault:
@@ -191,8 +191,9 @@ class ChargerState:
             self.event("store.failed", evse=record.evse, severity="error", text=str(error))
             raise CallError("InternalError", "the record could not be stored") from error
         session = recorded.session
+        id, publish = session.id, self.services.hub.publish
         for sample in record.samples:
-            self.publish(sample, session.id)
+            publish(sample if sample.session == id else changed(sample, session=id))
         self._follow(session)
         self.hub.publish(session)
         if not recorded.duplicate and record.kind != "update":
@@ -202,10 +203,6 @@ class ChargerState:
                 data |= {"energy_wh": session.energy_wh, "reason": session.reason or ""}
             self.event(kind, evse=session.evse, session=session.id, data=data, time_ns=record.time_ns)
         return recorded
-
-    def publish(self, sample: Sample, session: str | None = None) -> None:
-        known = session is None or sample.session == session
-        self.hub.publish(sample if known else changed(sample, session=session))
 
     def _follow(self, session: Session) -> None:
         if session.state == "active":

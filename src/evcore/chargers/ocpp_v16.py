@@ -89,7 +89,7 @@ class Dialect16(Dialect):
         if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
             return self._update(called, session.transaction_id, reading)
         for sample in reading.samples:
-            self.state.publish(sample, None)
+            self.state.hub.publish(sample)
         return {}
 
     async def _update(self, called: Called, transaction: str, reading: Reading) -> Payload:

@@ -104,7 +104,7 @@ class Dialect2(Dialect):
         if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
             return self._update(called, session, reading)
         for sample in reading.samples:
-            self.state.publish(sample)
+            self.state.hub.publish(sample)
         return {}
 
     async def _update(self, called: Called, session: Session, reading: Reading) -> Payload:
