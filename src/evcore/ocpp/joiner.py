@@ -58,9 +58,16 @@ class Joiner:
                 raise Violation(1009, "too_big") from None
             except zlib.error:
                 raise Violation(1007, "deflate") from None
-        if not message.isascii():
-            try:
-                message.decode("utf-8")
-            except UnicodeDecodeError:
-                raise Violation(1007, "utf8") from None
-        return message
+        return whole(message, self._limit)
+
+
+def whole(message: bytes, limit: int) -> bytes:
+    """The message of a plain text frame that is no fragment, as nearly all are. Raises Violation."""
+    if len(message) > limit:
+        raise Violation(1009, "too_big")
+    if not message.isascii():
+        try:
+            message.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Violation(1007, "utf8") from None
+    return message

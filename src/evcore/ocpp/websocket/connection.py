@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from evcore.ocpp.deflate import Deflate
-from evcore.ocpp.joiner import Joiner, Violation
+from evcore.ocpp.joiner import Joiner, Violation, whole
 
 log = logging.getLogger("evcore.ocpp.websocket")
 
@@ -183,17 +183,20 @@ class Connection(WSListener):
         elif kind == _PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind != _PONG:
-            joiner = self._joiner
-            if joiner is None:
-                joiner = self._joiner = Joiner(self._limit, self._deflate)
             try:
-                reserved = frame.rsv2 or frame.rsv3
-                message = joiner.feed(kind.value, frame.get_payload_as_bytes(), frame.fin, frame.rsv1, reserved)
+                if (
+                    kind == _TEXT
+                    and frame.fin
+                    and self._joiner is None
+                    and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+                ):
+                    message: bytes | None = whole(frame.get_payload_as_bytes(), self._limit)
+                else:
+                    message = self._join(kind.value, frame)
             except Violation as violation:
                 self.close(violation.code, violation.reason, wait_s=FAIL_WAIT_S)
                 return
             if message is not None:
-                self._joiner = None
                 self._receive(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -222,6 +225,17 @@ class Connection(WSListener):
         pass
 
     # Inside
+
+    def _join(self, opcode: int, frame: WSFrame) -> bytes | None:
+        """A fragment or what is compressed; the message when it is whole. Raises Violation."""
+        joiner = self._joiner
+        if joiner is None:
+            joiner = self._joiner = Joiner(self._limit, self._deflate)
+        payload, reserved = frame.get_payload_as_bytes(), frame.rsv2 or frame.rsv3
+        message = joiner.feed(opcode, payload, frame.fin, frame.rsv1, reserved)
+        if message is not None:
+            self._joiner = None
+        return message
 
     def _closed_by_peer(self, transport: WSTransport, payload: bytes) -> None:
         self._code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
