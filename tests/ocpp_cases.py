@@ -342,3 +342,11 @@ def _paths(node: Node, path: Path = ()) -> Iterator[Path]:
     for name, inner in node.get("properties", {}).items():
         yield (*path, name)
         yield from _paths(inner, (*path, name))
+
+
+def has_whole_float(value: Any) -> bool:
+    """1.0 is an integer by draft 6, which the schemas of 2.x name, and none to mobilityhouse, which takes all for draft
+    4."""
+    if isinstance(value, dict | list):
+        return any(map(has_whole_float, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and value.is_integer()

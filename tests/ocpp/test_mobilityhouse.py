@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from ocpp import messages
 from ocpp.charge_point import camel_to_snake_case
 from ocpp.exceptions import OCPPError
+from ocpp_cases import has_whole_float
 
 from evcore.errors import PayloadError
 from evcore.ocpp import Codec, Limits
@@ -56,16 +57,17 @@ def test_what_we_encode_it_unpacks_and_finds_valid(every_schema, make_payload, s
             assert message.action == schema.action
         else:
             message.action = schema.action
-        messages._validate_payload(message, version)
+        if version == "1.6" or not has_whole_float(payload):
+            messages._validate_payload(message, version)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 1 << 30))
-def test_what_it_refuses_by_schema_we_refuse_and_the_other_way_round(every_schema, make_payload, mutate_payload, seed):
+def test_what_it_refuses_by_schema_we_refuse_and_the_other_way_round(every_schema, changed_payload, seed):
     for version, kind, schema in peers(every_schema, seed):
         if "draft-04" not in schema.root["$schema"]:  # 1.0 for an integer: draft 4 refuses it, draft 6 does not
             continue
-        payload = mutate_payload(make_payload(schema, seed), seed)
+        payload = changed_payload(schema, seed)
         theirs = messages.Call if kind == "request" else messages.CallResult
         codec = Codec(version, limits=ROOMY)
         encode = codec.encode_call if kind == "request" else codec.encode_result
