@@ -13,19 +13,26 @@ from ocpp.routing import on
 from scripted_csms import NOW
 
 
-class Peer16(v16.ChargePoint):
-    @on("BootNotification")
-    def boot(self, **_: Any) -> Any:
-        return v16.call_result.BootNotification(NOW, 300, "Accepted")
+def hosting(words: Any) -> Any:
+    """What its CSMS of every version answers. words: `ocpp.v16`, `v201` or `v21`."""
 
-    @on("StatusNotification")
-    def status(self, **_: Any) -> Any:
-        return v16.call_result.StatusNotification()
+    class Peer(words.ChargePoint):
+        @on("BootNotification")
+        def boot(self, **_: Any) -> Any:
+            return words.call_result.BootNotification(NOW, 300, "Accepted")
 
-    @on("Authorize")
-    def authorize(self, **_: Any) -> Any:
-        return v16.call_result.Authorize({"status": "Accepted"})
+        @on("StatusNotification")
+        def status(self, **_: Any) -> Any:
+            return words.call_result.StatusNotification()
 
+        @on("Authorize")
+        def authorize(self, **_: Any) -> Any:
+            return words.call_result.Authorize({"status": "Accepted"})
+
+    return Peer
+
+
+class Peer16(hosting(v16)):
     @on("StartTransaction")
     def start_transaction(self, **_: Any) -> Any:
         return v16.call_result.StartTransaction(7, {"status": "Accepted"})
@@ -41,37 +48,13 @@ class Peer16(v16.ChargePoint):
         return v16.call_result.StopTransaction()
 
 
-class Peer201(v201.ChargePoint):
-    @on("BootNotification")
-    def boot(self, **_: Any) -> Any:
-        return v201.call_result.BootNotification(NOW, 300, "Accepted")
-
-    @on("StatusNotification")
-    def status(self, **_: Any) -> Any:
-        return v201.call_result.StatusNotification()
-
-    @on("Authorize")
-    def authorize(self, **_: Any) -> Any:
-        return v201.call_result.Authorize({"status": "Accepted"})
-
+class Peer201(hosting(v201)):
     @on("TransactionEvent")
     def transaction_event(self, **_: Any) -> Any:
         return v201.call_result.TransactionEvent()
 
 
-class Peer21(v21.ChargePoint):
-    @on("BootNotification")
-    def boot(self, **_: Any) -> Any:
-        return v21.call_result.BootNotification(NOW, 300, "Accepted")
-
-    @on("StatusNotification")
-    def status(self, **_: Any) -> Any:
-        return v21.call_result.StatusNotification()
-
-    @on("Authorize")
-    def authorize(self, **_: Any) -> Any:
-        return v21.call_result.Authorize({"status": "Accepted"})
-
+class Peer21(hosting(v21)):
     @on("TransactionEvent")
     def transaction_event(self, **_: Any) -> Any:
         return v21.call_result.TransactionEvent()

@@ -142,19 +142,23 @@ async def mobilityhouse() -> None:
     ocpp.messages.ASYNC_VALIDATION = False  # quicker, says its own documentation
     values = 0
 
-    class Peer16(v16.ChargePoint):
-        @on("BootNotification")
-        def boot(self, **_: Any) -> Any:
-            return v16.call_result.BootNotification(NOW, 300, "Accepted")
+    def hosting(words: Any) -> Any:
+        class Peer(words.ChargePoint):
+            @on("BootNotification")
+            def boot(self, **_: Any) -> Any:
+                return words.call_result.BootNotification(NOW, 300, "Accepted")
 
-        @on("StatusNotification")
-        def status(self, **_: Any) -> Any:
-            return v16.call_result.StatusNotification()
+            @on("StatusNotification")
+            def status(self, **_: Any) -> Any:
+                return words.call_result.StatusNotification()
 
-        @on("Authorize")
-        def authorize(self, **_: Any) -> Any:
-            return v16.call_result.Authorize({"status": "Accepted"})
+            @on("Authorize")
+            def authorize(self, **_: Any) -> Any:
+                return words.call_result.Authorize({"status": "Accepted"})
 
+        return Peer
+
+    class Peer16(hosting(v16)):
         @on("StartTransaction")
         def start_transaction(self, **_: Any) -> Any:
             return v16.call_result.StartTransaction(4711, {"status": "Accepted"})
@@ -165,19 +169,7 @@ async def mobilityhouse() -> None:
             values += len(meter_value[0]["sampled_value"])
             return v16.call_result.MeterValues()
 
-    class Peer201(v201.ChargePoint):
-        @on("BootNotification")
-        def boot(self, **_: Any) -> Any:
-            return v201.call_result.BootNotification(NOW, 300, "Accepted")
-
-        @on("StatusNotification")
-        def status(self, **_: Any) -> Any:
-            return v201.call_result.StatusNotification()
-
-        @on("Authorize")
-        def authorize(self, **_: Any) -> Any:
-            return v201.call_result.Authorize({"status": "Accepted"})
-
+    class Peer201(hosting(v201)):
         @on("TransactionEvent")
         def event(self, **_: Any) -> Any:
             return v201.call_result.TransactionEvent()

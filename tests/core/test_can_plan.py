@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from can_signals import signal
 
 from evcore.core.can import MessagePlan
 from evcore.errors import PayloadError
-
-
-def signal(name, start, bits, **changes):
-    whole = {
-        "name": name,
-        "start": start,
-        "bits": bits,
-        "big_endian": False,
-        "kind": "unsigned",
-        "factor": 1,
-        "offset": 0,
-        "choices": None,
-        "selector": None,
-        "values": [],
-        "known": None,
-    }
-    return whole | changes
 
 
 def test_integers_stay_integers_and_one_fraction_makes_a_float():

@@ -5,25 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import pytest
+from can_signals import signal
 
 from evcore.core.can import Decoders, MessagePlan
 from evcore.core.modbus import Layout, Point, ReadRequest, Request, WriteRequest, unpack_bits, use_cpu
 from evcore.core.ocpp import scan
 from evcore.errors import FrameError, PayloadError
 
-SIGNAL = {
-    "name": "A",
-    "start": 0,
-    "bits": 8,
-    "big_endian": False,
-    "kind": "unsigned",
-    "factor": 1,
-    "offset": 0,
-    "choices": None,
-    "selector": None,
-    "values": [],
-    "known": None,
-}
+SIGNAL = signal("A", 0, 8)
 READ = ReadRequest(1, 3, 0, 1)
 
 
