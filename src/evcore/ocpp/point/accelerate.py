@@ -25,8 +25,9 @@ def accelerate() -> Callable[[], None]:
     puts them back.
 
     Payloads are judged by `Codec.check` in the event loop's own thread. What that refuses is judged again by
-    mobilityhouse, so that its exceptions and their texts stay the same. One difference: in 2.x `1.0` is an integer, as
-    the draft says that the schemas name. Functions that were imported from `ocpp` by name are not replaced.
+    mobilityhouse, so that its exceptions and their texts stay the same. One difference: `1.0` is an integer where the
+    schema names draft 6, as in 2.x and in 1.6's security extension. Functions that were
+    imported from `ocpp` by name are not replaced.
     """
     with _lock:
         if not _replaced:
