@@ -344,9 +344,12 @@ def _paths(node: Node, path: Path = ()) -> Iterator[Path]:
         yield from _paths(inner, (*path, name))
 
 
-def has_whole_float(value: Any) -> bool:
-    """1.0 is an integer by draft 6, which the schemas of 2.x name, and none to mobilityhouse, which takes all for draft
-    4."""
+def is_read_alike(schema: Schema, payload: Any) -> bool:
+    """By us and by mobilityhouse, which takes every schema for one of draft 4, where 1.0 is no integer."""
+    return "draft-04" in schema.root["$schema"] or not _has_whole_float(payload)
+
+
+def _has_whole_float(value: Any) -> bool:
     if isinstance(value, dict | list):
-        return any(map(has_whole_float, value.values() if isinstance(value, dict) else value))
+        return any(map(_has_whole_float, value.values() if isinstance(value, dict) else value))
     return isinstance(value, float) and value.is_integer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from decimal import localcontext
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from ocpp import charge_point, messages
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call_result
-from ocpp_cases import has_whole_float
+from ocpp_cases import is_read_alike
 
 from evcore.ocpp import accelerate
 
@@ -31,7 +32,8 @@ def judged(judge, kind, action, payload, version):
     """What a judge says of a message, and what it has made of its payload."""
     message = messages.Call("1", action, payload) if kind == "request" else messages.CallResult("1", payload, action)
     try:
-        judge(message, version)
+        with localcontext(prec=400):  # of which its own remainder of 1e300 by 0.1 needs 301
+            judge(message, version)
     except Exception as error:
         return type(error), getattr(error, "description", None), message.payload
     return message.payload
@@ -47,7 +49,7 @@ def test_it_judges_as_before(every_schema, make_payload, changed_payload, seed):
             payload = make_payload(schema, seed)
             if seed % 2:
                 payload = changed_payload(schema, seed)
-            if kind == "send" or (version != "1.6" and has_whole_float(payload)):  # an integer by draft 6
+            if kind == "send" or not is_read_alike(schema, payload):
                 continue
             results = [
                 judged(judge, kind, schema.action, copy.deepcopy(payload), version) for judge in (ours, ORIGINAL[0])

@@ -1,12 +1,14 @@
 """mobilityhouse/ocpp as the peer: what it packs we read, what we encode it unpacks, and both call the members alike."""
 
+from decimal import localcontext
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ocpp import messages
 from ocpp.charge_point import camel_to_snake_case
 from ocpp.exceptions import OCPPError
-from ocpp_cases import has_whole_float
+from ocpp_cases import is_read_alike
 
 from evcore.errors import PayloadError
 from evcore.ocpp import Codec, Limits
@@ -23,6 +25,11 @@ def renamed(value):
         hidden = {"custom_data", "data"}
         return {OTHER_NAME.get(key, key): None if key in hidden else renamed(member) for key, member in value.items()}
     return [renamed(item) for item in value] if isinstance(value, list) else value
+
+
+def judge(message, version):
+    with localcontext(prec=400):  # of which its own remainder of 1e300 by 0.1 needs 301
+        messages._validate_payload(message, version)
 
 
 def peers(every_schema, seed):
@@ -57,8 +64,8 @@ def test_what_we_encode_it_unpacks_and_finds_valid(every_schema, make_payload, s
             assert message.action == schema.action
         else:
             message.action = schema.action
-        if version == "1.6" or not has_whole_float(payload):
-            messages._validate_payload(message, version)
+        if is_read_alike(schema, payload):
+            judge(message, version)
 
 
 @settings(max_examples=60, deadline=None)
@@ -72,7 +79,7 @@ def test_what_it_refuses_by_schema_we_refuse_and_the_other_way_round(every_schem
         codec = Codec(version, limits=ROOMY)
         encode = codec.encode_call if kind == "request" else codec.encode_result
         try:
-            messages._validate_payload(theirs("1", action=schema.action, payload=payload), version)
+            judge(theirs("1", action=schema.action, payload=payload), version)
             refused = False
         except OCPPError:
             refused = True
