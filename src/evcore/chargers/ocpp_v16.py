@@ -86,11 +86,14 @@ class Dialect16(Dialect):
         reading = self._read(values["meterValue"], evse)
         # Many stations leave the id out: what is measured on a connector while it charges belongs to its session.
         session = self.state.session_on(values["connectorId"])
-        if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
-            return self._update(called, session.transaction_id, reading)
-        for sample in reading.samples:
+        older = reading.samples
+        if session is not None:
+            reading, older = reading.of_session(session)
+        for sample in older:
             self.state.hub.publish(sample)
-        return {}
+        if session is None or (older and not reading.samples):
+            return {}
+        return self._update(called, session.transaction_id, reading)
 
     async def _update(self, called: Called, transaction: str, reading: Reading) -> Payload:
         when = reading.samples[-1].time_ns if reading.samples else time.time_ns()

@@ -101,11 +101,12 @@ class Dialect2(Dialect):
         evse = self.state.check_evse(called.payload["evseId"])
         reading = self._read(called.payload["meterValue"], evse, 0)
         session = self.state.session_on(evse) if evse else None
-        if session is not None and all(sample.time_ns >= session.started_ns for sample in reading.samples):
-            return self._update(called, session, reading)
-        for sample in reading.samples:
+        older = reading.samples
+        if session is not None:
+            reading, older = reading.of_session(session)
+        for sample in older:
             self.state.hub.publish(sample)
-        return {}
+        return self._update(called, session, reading) if session is not None and (reading.samples or not older) else {}
 
     async def _update(self, called: Called, session: Session, reading: Reading) -> Payload:
         record = SessionRecord(

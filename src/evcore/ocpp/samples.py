@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from evcore.model import Sample
+from evcore.model import Sample, Session
 from evcore.ocpp.times import parse_time
 from evcore.quick import changed, quick
 
@@ -50,6 +50,14 @@ class Reading:
     samples: tuple[Sample, ...] = ()
     meter: str | None = None
     unreadable: int = 0
+
+    def of_session(self, session: Session) -> tuple[Reading, tuple[Sample, ...]]:
+        """What a session that runs there has of it, on its connector, and the samples that are older."""
+        began_ns, place = session.started_ns, {"connector": session.connector, "session": session.id}
+        own = tuple(changed(one, **place) for one in self.samples if one.time_ns >= began_ns)
+        older = tuple(one for one in self.samples if one.time_ns < began_ns)
+        metered = not older or any(one.measurand == REGISTER and one.phase is None for one in own)
+        return Reading(own, self.meter if metered else None, self.unreadable), older
 
 
 def read_v16(
