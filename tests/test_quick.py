@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evcore.model import Sample, Session
+from evcore.model import Sample, Session, SessionRecord
 from evcore.quick import changed
 
 SAMPLE = Sample("CP1", "Voltage", 230.1, "V", 17, phase="L1")
@@ -66,3 +66,9 @@ def test_changed_makes_what_replace_makes(item: Any) -> None:
     assert type(changed(item)) is type(item)
     with pytest.raises(TypeError):
         changed(item, colour="red")
+
+
+def test_a_field_may_have_any_name_and_be_given_by_it() -> None:
+    record = SessionRecord(station="CP1", kind="start", time_ns=1, payload=b"")
+    assert replace(record, kind="end", time_ns=2).kind == "end"
+    assert changed(record, kind="update").kind == "update"

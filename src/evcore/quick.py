@@ -24,7 +24,7 @@ def quick(frozen: type[T]) -> type[T]:
     )
 
     @wraps(frozen.__init__)
-    def __new__(kind: type[T], *args: Any, **kwargs: Any) -> T:
+    def __new__(kind: type[T], /, *args: Any, **kwargs: Any) -> T:
         made = still_open(*args, **kwargs)
         made.__class__ = kind
         return made  # type: ignore[no-any-return]
@@ -38,7 +38,7 @@ def quick(frozen: type[T]) -> type[T]:
     return frozen
 
 
-def changed(item: T, **changes: Any) -> T:
+def changed(item: T, /, **changes: Any) -> T:
     """`dataclasses.replace`, several times as fast. For dataclasses of two fields or more, all of them arguments."""
     kind: Any = type(item)
     places, values_of = _fields(kind)
