@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import Any
 
 import pytest
 from ocpp.v16.enums import RegistrationStatus
+from one_session import every_version, feed, make, sent
 
 from evcore.errors import LinkError
-from evcore.ocpp import Codec
 from evcore.ocpp.boot_gate import BOOT_GATE, BootGate, asked_for
 from evcore.ocpp.events import Anomaly, Called, Notified, Outcome
-from evcore.ocpp.session import Session
 
-VERSIONS = ("1.6", "2.0.1", "2.1")
-every_version = pytest.mark.parametrize("version", VERSIONS)
 SOC = {"id": 1, "pending": 0, "basetime": "2026-11-23T18:00:00Z", "data": [{"t": 0, "v": "1"}]}
 
 
@@ -24,9 +20,8 @@ class Pair:
     """A session, and what is said to and by it."""
 
     def __init__(self, version: str, role: Any, status: str | None = None, **options: Any) -> None:
-        ids = (f"m{n}" for n in itertools.count(1))
         self.version, self.role, self.numbers = version, role, itertools.count(1)
-        self.session = Session(Codec(version), role, **{"new_id": lambda: next(ids)} | options)
+        self.session = make(version, role, **{"accepted": False} | options)
         if status is not None:
             self.boot(status)
 
@@ -53,11 +48,10 @@ class Pair:
         return self.feed([3, self.sent()[-1][1], payload])
 
     def feed(self, message: Any) -> list[Any]:
-        self.session.receive(json.dumps(message).encode(), 0)
-        return self.session.poll(0)
+        return feed(self.session, message)
 
     def sent(self) -> list[Any]:
-        return [json.loads(message) for message in self.session.to_send()]
+        return sent(self.session)
 
     def reset(self) -> tuple[str, dict[str, Any]]:
         return "Reset", {"type": "Soft" if self.version == "1.6" else "Immediate"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_session import SECOND, VERSIONS, feed, make, sent
 
 from evcore.errors import CallError, CallTimeout, LinkError, PayloadError
 from evcore.ocpp import Codec
@@ -17,26 +18,10 @@ from evcore.ocpp.events import Anomaly, Called, Finished, Notified, Outcome, Rep
 from evcore.ocpp.policy import Policy
 from evcore.ocpp.session import Session
 
-SECOND = 1_000_000_000
 NOW = "2026-11-23T18:00:00Z"
 BOOT_16 = {"chargePointModel": "M", "chargePointVendor": "V"}
 BOOT_2 = {"reason": "PowerUp", "chargingStation": {"model": "M", "vendorName": "V"}}
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-23T18:00:00Z", "interval": 300}
-VERSIONS = ("1.6", "2.0.1", "2.1")
-
-
-def make(version: str = "1.6", role: Any = "csms", *, accepted: bool = True, **options: Any) -> Session:
-    ids = (f"m{n}" for n in itertools.count(1))
-    return Session(Codec(version), role, accepted=accepted, new_id=lambda: next(ids), **options)
-
-
-def sent(session: Session) -> list[Any]:
-    return [json.loads(message) for message in session.to_send()]
-
-
-def feed(session: Session, message: Any, now: int = 0) -> list[Any]:
-    session.receive(message if isinstance(message, bytes) else json.dumps(message).encode(), now)
-    return session.poll(now)
 
 
 def test_a_call_is_an_event_and_its_answer_goes_out() -> None:
