@@ -27,6 +27,12 @@ def names_a_secret(value: Mapping[Any, Any]) -> bool:
     return False
 
 
+def hides(key: Any, *, values: bool) -> bool:
+    """Is the member of this name secret? values: of a mapping that `names_a_secret`."""
+    name = str(key)
+    return is_secret(name) or (values and name.lower().endswith("value"))
+
+
 def without_user(text: str) -> str:
     """The text with user and password of every URL in it hidden."""
     return _USER_INFO.sub(f"{HIDDEN}@", text)
@@ -39,10 +45,7 @@ def masked(value: Any, *, values: bool = False) -> Any:
     if isinstance(value, Mapping):
         values = values or names_a_secret(value)
         return {
-            key: HIDDEN
-            if is_secret(str(key)) or (values and str(key).lower().endswith("value"))
-            else masked(part, values=values)
-            for key, part in value.items()
+            key: HIDDEN if hides(key, values=values) else masked(part, values=values) for key, part in value.items()
         }
     if isinstance(value, list | tuple):
         return [masked(part, values=values) for part in value]
@@ -56,7 +59,7 @@ def secrets_in(value: Any, *, values: bool = False) -> Iterator[str]:
     elif isinstance(value, Mapping):
         values = values or names_a_secret(value)
         for key, part in value.items():
-            if is_secret(str(key)) or (values and str(key).lower().endswith("value")):
+            if hides(key, values=values):
                 yield str(part)
             else:
                 yield from secrets_in(part, values=values)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from evcore.local import LocalHub
-from evcore.masking import HIDDEN, is_secret, names_a_secret, without_user
+from evcore.masking import HIDDEN, hides, names_a_secret, without_user
 from evcore.model import Answer, Command, Event, Item, Sample
 
 _LONG, _MANY, _DEEP = 200, 20, 6  # of an argument as an event shows it
@@ -125,12 +125,7 @@ def shown(value: Any, depth: int = 0, *, secret: bool = False) -> Any:
     if isinstance(value, Mapping):
         named = names_a_secret(value)
         pairs = list(value.items())[:_MANY]
-        return {
-            str(key)[:_LONG]: shown(
-                part, depth + 1, secret=is_secret(str(key)) or (named and str(key).lower().endswith("value"))
-            )
-            for key, part in pairs
-        }
+        return {str(key)[:_LONG]: shown(part, depth + 1, secret=hides(key, values=named)) for key, part in pairs}
     if isinstance(value, list | tuple):
         return [shown(part, depth + 1) for part in value[:_MANY]] + (["..."] if len(value) > _MANY else [])
     return type(value).__name__

@@ -1,4 +1,4 @@
-"""OCPP-J: what the bytes mean. Sans-I/O, but for websocket.py."""
+"""OCPP-J: what the bytes mean. Sans-I/O, but for `websocket`, and `charge_point` with its `point`."""
 
 from __future__ import annotations
 
