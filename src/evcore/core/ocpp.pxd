@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
-from evcore.core.ocpp_schema cimport Action, Tables, ev_schema, ev_schema_node
+from evcore.core.ocpp_schema cimport REQUEST, RESPONSE, SEND, Action, Tables, ev_schema, ev_schema_node
 
 cdef extern from "evcore/json.h" nogil:
     ctypedef enum ev_json_status:
@@ -41,6 +41,11 @@ cdef extern from "evcore/json.h" nogil:
     size_t ev_json_path(const uint8_t *data, size_t len, size_t start, size_t target, ev_json_step *steps, size_t room)
 
 cdef extern from "evcore/ocpp.h" nogil:
+    enum:
+        EV_OCPP_CALL
+        EV_OCPP_CALLRESULT
+        EV_OCPP_SEND
+        EV_OCPP_ID_MAX
     ctypedef enum ev_ocpp_status:
         EV_OCPP_OK
     ctypedef struct ev_ocpp_rules:
@@ -64,6 +69,12 @@ cdef extern from "evcore/ocpp.h" nogil:
                                 size_t *nodes, size_t *at)
     bint ev_ocpp_closed(const uint8_t *data, size_t len, size_t at)
     const char *ev_ocpp_reason(ev_ocpp_status status)
+
+
+# Which of an action's schemas judges a message of this type.
+cdef inline int kind_of(int type) noexcept:
+    return REQUEST if type == EV_OCPP_CALL else RESPONSE if type == EV_OCPP_CALLRESULT else SEND
+
 
 ctypedef double (*ev_real)(const uint8_t *text, size_t len) noexcept
 

@@ -16,8 +16,6 @@ from evcore.core.ocpp_schema cimport (
     EV_NODE_DATE_TIME,
     EV_SCHEMA_ANY,
     EV_SCHEMA_NONE,
-    REQUEST,
-    RESPONSE,
     EV_TYPE_ARRAY,
     EV_TYPE_BOOLEAN,
     EV_TYPE_INTEGER,
@@ -25,7 +23,6 @@ from evcore.core.ocpp_schema cimport (
     EV_TYPE_NUMBER,
     EV_TYPE_OBJECT,
     EV_TYPE_STRING,
-    SEND,
     Action,
     Tables,
     ev_schema_member,
@@ -211,7 +208,7 @@ cdef class Decoder:
                         object action, bint judged) except? 0xFFFFFFFE:
         """The schema's root, EV_SCHEMA_NONE where there is none; sets the action of the frame. Not judged: anything."""
         cdef Action known
-        if frame.type == 3:
+        if frame.type == EV_OCPP_CALLRESULT:
             if not judged:
                 return EV_SCHEMA_ANY
             frame.action = action_name(action, frame.id)
@@ -228,7 +225,7 @@ cdef class Decoder:
             return EV_SCHEMA_ANY
         if known is None:
             return EV_SCHEMA_NONE
-        return self.tables.root_of(known, RESPONSE if frame.type == 3 else REQUEST if frame.type == 2 else SEND)
+        return self.tables.root_of(known, kind_of(frame.type))
 
     cdef void _fill(self, ev_payload_rules *rules) noexcept:
         rules.schema, rules.hints, rules.real = &self.tables.schema, self.tables.hints, real

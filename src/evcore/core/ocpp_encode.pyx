@@ -19,7 +19,16 @@ from libc.math cimport floor, isfinite
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from evcore.core.ocpp cimport Decoder, ev_format_date_time, ev_format_uri
+from evcore.core.ocpp cimport (
+    EV_OCPP_CALL,
+    EV_OCPP_CALLRESULT,
+    EV_OCPP_ID_MAX,
+    EV_OCPP_SEND,
+    Decoder,
+    ev_format_date_time,
+    ev_format_uri,
+    kind_of,
+)
 from evcore.core.ocpp_schema cimport (
     EV_NODE_BOUNDED,
     EV_NODE_CLOSED,
@@ -69,12 +78,6 @@ cdef extern from "evcore/json_write.h" nogil:
     uint8_t *ev_json_put_integer(uint8_t *out, int64_t value)
     uint8_t *ev_json_put_real(uint8_t *out, double value, int *tenths)
 
-cdef enum:
-    TYPE_CALL = 2
-    TYPE_CALLRESULT = 3
-    TYPE_SEND = 6
-    ID_MAX = 36  # code points: OCPP-J 1.6, 4.1.4
-
 include "ocpp_encode_names.pxi"
 include "ocpp_encode_out.pxi"
 include "ocpp_encode_values.pxi"
@@ -111,22 +114,22 @@ cdef class Encoder(Decoder):
         Decimals keep their digits; datetimes need a zone and are sent in UTC, with milliseconds at most. What goes out is
         judged as what comes in: raises PayloadError, FrameError; TypeError for what JSON has no form of.
         """
-        return self._encode(TYPE_CALL, REQUEST, id, action, payload)
+        return self._encode(EV_OCPP_CALL, REQUEST, id, action, payload)
 
     def encode_result(self, id, action, payload):
         """A CALLRESULT to a call of `action`. Payload and errors as `encode_call`."""
-        return self._encode(TYPE_CALLRESULT, RESPONSE, id, action, payload)
+        return self._encode(EV_OCPP_CALLRESULT, RESPONSE, id, action, payload)
 
     def encode_send(self, id, action, payload):
         """A SEND (2.1 only: PayloadError "NotImplemented" otherwise). Payload and errors as `encode_call`."""
-        return self._encode(TYPE_SEND, SEND, id, action, payload)
+        return self._encode(EV_OCPP_SEND, SEND, id, action, payload)
 
     def unjudged(self, int type, id, str action not None, payload):
         """A CALL (2), CALLRESULT (3) or SEND (6) whatever its schema says, and the offset of its payload.
 
         Names are mapped where the schema has them. A number that is not finite becomes null where it has a rule for it.
         """
-        cdef int kind = REQUEST if type == TYPE_CALL else RESPONSE if type == TYPE_CALLRESULT else SEND
+        cdef int kind = kind_of(type)
         cdef _Head head
         cdef bytes tail
         self._made()
@@ -186,7 +189,7 @@ cdef class Encoder(Decoder):
         cdef bint mine
         if not PyUnicode_Check(id):
             raise FrameError("idtype", "expected a string as message id", type=type)
-        if not 1 <= PyUnicode_GET_LENGTH(id) <= ID_MAX:
+        if not 1 <= PyUnicode_GET_LENGTH(id) <= EV_OCPP_ID_MAX:
             raise FrameError("length", "an id has 1 to 36 characters", type=type)
         mine = open_out(&out)
         try:
@@ -209,7 +212,7 @@ cdef class Encoder(Decoder):
     cdef int _begin(self, Out *out, int type, object id, bytes tail) except -1:
         cdef size_t size = <size_t>PyBytes_GET_SIZE(tail)
         # The frame's array and its elements before the payload.
-        cdef size_t before = 3 if type == TYPE_CALLRESULT else 4 if type == TYPE_CALL or type == TYPE_SEND else 5
+        cdef size_t before = 3 if type == EV_OCPP_CALLRESULT else 4 if type == EV_OCPP_CALL or type == EV_OCPP_SEND else 5
         if self.rules.max_nodes < before:
             raise beyond("more values than the limit")
         out.nodes, out.depth = self.rules.max_nodes - before, self.rules.max_depth - 1
