@@ -163,6 +163,3 @@ class Site(Protocol):
 
 class KeyReused(ValueError):
     """The idempotency key was used for another request."""
-
-
-JsonObject = dict[str, Any]

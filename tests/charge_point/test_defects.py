@@ -17,7 +17,6 @@ from ocpp.exceptions import OCPPError
 from evcore.ocpp import routing
 from evcore.ocpp.schemas import schemas_of
 
-BOOTED = {"currentTime": "2026-11-23T18:00:00Z", "interval": 300, "status": "Accepted"}
 HEARTBEAT = [2, "7", "Heartbeat", {}]
 VERSIONS = ("1.6", "2.0.1", "2.1")
 

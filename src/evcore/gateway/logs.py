@@ -13,23 +13,22 @@ from collections.abc import Iterable
 from typing import TextIO
 from urllib.parse import quote
 
+from evcore.masking import HIDDEN
 from evcore.model import rfc3339
 
-MASK = "***"
 LONGEST = 16_384  # characters of one line: a peer must not fill the disk with one message
-LEVELS = ("debug", "info", "warning", "error")
 
 # What a peer or a library may write by itself: user and password of a URL, an Authorization header, and the settings of
 # OCPP that hold a password (1.6 security white paper: AuthorizationKey; 2.0.1 SecurityCtrlr.BasicAuthPassword).
 _PATTERNS = (
-    (re.compile(r"(://)[^/\s\"'@]+@"), r"\1" + MASK + "@"),
-    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer)\s+)[^\s\"',}]+"), r"\1" + MASK),
+    (re.compile(r"(://)[^/\s\"'@]+@"), r"\1" + HIDDEN + "@"),
+    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer)\s+)[^\s\"',}]+"), r"\1" + HIDDEN),
     (
         re.compile(
             r"(?i)((?:authorizationkey|basicauthpassword)[\"']?"
             r"(?:\s*[,}]*\s*[\"'](?:value|attribute_?value)[\"'])?\s*[:=]\s*[\"']?)[^\s\"',}]+"
         ),
-        r"\1" + MASK,
+        r"\1" + HIDDEN,
     ),
 )
 
@@ -44,7 +43,7 @@ class Masker:
 
     def __call__(self, text: str) -> str:
         if self._known is not None:
-            text = self._known.sub(MASK, text)
+            text = self._known.sub(HIDDEN, text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text

@@ -53,7 +53,6 @@ class SimSite:
         self.energy_wh = dict.fromkeys(self._ids, 0.0)
         self.stations: dict[str, SimStation] = {}
         self.car: GbtSession | None = None
-        self.car_sessions = 0
         self._meter_start_wh = meter_start_wh
         self.meter = SimMeter("sdm630", values=self.measured, port=meter_port)
 
@@ -147,7 +146,6 @@ class SimSite:
             return car.power_w(), energy
 
         place.supply, place.soc, self.car = supply, battery.soc, car
-        self.car_sessions += 1
         playing = asyncio.create_task(car.run(), name="gbt session")
         try:
             while not playing.done():
