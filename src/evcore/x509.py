@@ -1,4 +1,4 @@
-"""When certificates end: read from PEM, warned of in time. Sans-I/O.
+"""When certificates end, and what names them: read from PEM, warned of in time. Sans-I/O.
 
 Source: RFC 5280, 4.1 (Certificate), 4.1.2.5 (Validity); RFC 7468 (PEM). `ssl` tells this only of a peer's certificate.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from evcore.errors import MessageError
@@ -44,6 +45,34 @@ def not_after(der: bytes) -> int:
     elif validity[at] != _GENERALIZED:
         raise ValueError(f"notAfter has tag {validity[at]:#x}")
     return int(datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What names a certificate in OCPP: the DER of its issuer's name, its own public key (the bit string), its serial
+    number (RFC 6960, 4.1.1)."""
+
+    issuer: bytes
+    key: bytes
+    serial: int
+
+
+def issued_of(pem: bytes) -> Issued:
+    """Of the first certificate of a PEM text. Raises MessageError."""
+    found = _PEM.search(pem)
+    if found is None:
+        raise MessageError("no certificate")
+    try:
+        tbs = _inside(_inside(binascii.a2b_base64(found[1]), 0), 0)
+        at = _after(tbs, 0, _VERSION) if tbs[0] == _VERSION else 0
+        serial = _length(tbs, at)
+        name = _after(tbs, _after(tbs, at, _INTEGER), _SEQUENCE)
+        validity = _after(tbs, name, _SEQUENCE)
+        spki = _inside(tbs, _after(tbs, _after(tbs, validity, _SEQUENCE), _SEQUENCE))
+        key = _length(spki, _after(spki, 0, _SEQUENCE))
+        return Issued(tbs[name:validity], spki[key[0] + 1 : key[1]], int.from_bytes(tbs[slice(*serial)], "big"))
+    except (binascii.Error, IndexError, ValueError) as error:
+        raise MessageError(f"no certificate: {error}") from None
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

@@ -136,10 +136,10 @@ async def test_direct_current_tells_its_soc_and_takes_less_when_nearly_full() ->
         assert "SoC" in json.dumps(csms.of("MeterValues")[-1][2])
 
 
-async def test_what_it_does_not_simulate_is_not_supported() -> None:
+async def test_what_no_csms_asks_is_not_supported() -> None:
     async with playing() as (csms, station):
         await asyncio.wait_for(station.online.wait(), 8)
-        assert (await csms.ask("GetDiagnostics", {"location": "ftp://x"}))[0] == "NotSupported"
+        assert (await csms.ask("Authorize", {"idTag": "T1"}))[0] == "NotSupported", "only stations ask this"
 
 
 REMOTE = {

@@ -12,11 +12,18 @@ from typing import Any, Literal
 from evcore.errors import CallError, EvcoreError, LinkError
 from evcore.ocpp import ConnectionProfile, StationAbout, StationClient
 from evcore.ocpp.backoff import RetryBackOff
+from evcore.ocpp.events import Called
 from evcore.ocpp.records import Record
 from evcore.ocpp.station import Answered, Disconnected, NotConnected, Online, Registered, StationEvent
+from evcore.ocpp.times import parse_time
 from evcore.ocpp.transactions import Delivered, GivenUp
 from evcore.ocpp.upgrade import write_url
+from evcore.sim.answers import answer
+from evcore.sim.answers.profiles import apply, forget_transaction
+from evcore.sim.answers.settings import settings_of
 from evcore.sim.station_evse import SimEvse, SimTransaction
+from evcore.sim.station_memory import SimMemory
+from evcore.sim.station_queue import SimQueue
 from evcore.sim.station_v2 import Words2
 from evcore.sim.station_v16 import Words16
 
@@ -67,13 +74,16 @@ class SimStation:
         self.closings: list[tuple[int, str]] = []
         self.last_error = ""
         self._on_energy, self._auto_plug = on_energy, auto_plug
+        self.memory = SimMemory(settings_of(self))
+        self.reset_when_idle = False
+        self._works: dict[str, asyncio.Task[None]] = {}
         self.words: Words16 | Words2 = Words16(self) if version == "1.6" else Words2(self)
         security = 1 if password is not None and url.startswith("ws:") else None
         self.client = StationClient(
             ConnectionProfile(url, security, password, ssl=ssl),
             id,
             StationAbout(vendor, model, f"SN-{id}", "1.0"),
-            self.words.handle,
+            self._answer,
             versions=[version],
             back_off=RetryBackOff(0.75 * backoff_s, 0.5 * backoff_s, 6, stable_s=0),
             on_event=self._happened,
@@ -86,7 +96,6 @@ class SimStation:
         self.client.registration.pace = speed
         self.queue = SimQueue(self.client)
         self._group: asyncio.TaskGroup | None = None
-        self._profiles: dict[int, tuple[int, str]] = {}  # id -> (EVSE, purpose)
         self._numbers = 0
         self._starting: dict[str, tuple[SimEvse, SimTransaction]] = {}  # until the CSMS has answered
         self._shown: dict[int, tuple[str, str]] = {}
@@ -138,13 +147,16 @@ class SimStation:
         finally:
             self._group = None
 
+    def _answer(self, called: Called) -> Payload:
+        return answer(self, called)
+
     def _happened(self, event: StationEvent) -> None:
         match event:
             case Answered():
                 self.answers.append(event)
             case Online():
                 for evse in self.evses.values():
-                    self.later(self._tell_status(evse))
+                    self.later(self.tell_status(evse))
             case NotConnected() | Registered():
                 self.last_error = event.detail or self.last_error
             case Disconnected():
@@ -174,6 +186,8 @@ class SimStation:
             await asyncio.sleep(max(TICK_S / self.speed, 0.02))
             now = loop.time()
             passed, last = (now - last) * self.speed, now
+            apply(self)
+            self._expire()
             for evse in self.evses.values():
                 energy = evse.step(passed)
                 if energy and self._on_energy is not None:
@@ -181,22 +195,31 @@ class SimStation:
                 metered[evse.id] = metered[evse.id] + passed if evse.transaction else 0.0
                 if evse.transaction and metered[evse.id] >= self.interval_s:
                     metered[evse.id] = 0.0
-                    self._update(evse, "MeterValuePeriodic")
+                    self.update(evse, "MeterValuePeriodic")
                 if self._shown.get(evse.id) != (evse.status, evse.fault):
-                    self.later(self._tell_status(evse))
+                    self.later(self.tell_status(evse))
+
+    def _expire(self) -> None:
+        """Reservations end (2.0.1 Part 2, H04)."""
+        now = self.seconds() if self.memory.reservations else 0.0
+        for id in [one.id for one in self.memory.reservations.values() if one.expires <= now]:
+            self.release(id)
+            if self.version != "1.6":
+                self.tell("ReservationStatusUpdate", {"reservationId": id, "reservationUpdateStatus": "Expired"})
 
     # What happens at it
 
-    async def plug_in(self, evse: int, token: str, *, soc: float = 20.0) -> bool:
-        """A car is plugged in and its driver shows a token; True once it charges. Offline the token is trusted."""
+    async def plug_in(self, evse: int, token: str, *, soc: float = 20.0, token_type: str = "") -> bool:
+        """A car is plugged in and its driver shows a token; True once it charges. Offline the token is trusted.
+        token_type: of 2.x, for example DirectPayment at a terminal of the station; "" for what it looks like."""
         place = self._place(evse)
-        if place.plugged or place.fault or not place.operative:
+        if place.plugged or not self._lets(place, token):
             return False
         self._plug(place, soc)
-        await self._tell_status(place)
+        await self.tell_status(place)
         if self.online.is_set():
             try:
-                verdict = self.words.verdict(await self.call(*self.words.authorize(token)))
+                verdict = self.words.verdict(await self.call(*self.words.authorize(token, token_type)))
             except LinkError:
                 verdict = "Accepted"
             except CallError:
@@ -204,7 +227,7 @@ class SimStation:
             if verdict != "Accepted":
                 return False
         if place.transaction is None and place.plugged:
-            self._start(place, token)
+            self._start(place, token, token_type=token_type)
         if self.online.is_set():
             await self.queue.drained()
         return place.transaction is not None
@@ -215,7 +238,7 @@ class SimStation:
         if place.transaction is not None:
             self.stop(place, "EVDisconnected")
         place.plugged, place.finishing, place.soc = False, False, None
-        await self._tell_status(place)
+        await self.tell_status(place)
 
     async def fault(self, evse: int, code: str = "GroundFailure") -> None:
         """A fault (an error code of OCPP 1.6, 7.6): charging ends. "" takes it away."""
@@ -223,7 +246,7 @@ class SimStation:
         place.fault = code
         if code and place.transaction is not None:
             self.stop(place, "Other")
-        await self._tell_status(place)
+        await self.tell_status(place)
 
     async def reset(self, reason: str) -> None:
         """Stop what charges, then connect and boot anew."""
@@ -240,76 +263,67 @@ class SimStation:
         transaction, evse.transaction = evse.transaction, None
         if transaction is not None:
             evse.power_w, evse.finishing = 0.0, evse.plugged
-            evse.limits_w.pop("TxProfile", None)
+            forget_transaction(self, evse)
             self._record(transaction, self.words.ended(evse, transaction, reason))
+            if self.reset_when_idle and not any(one.transaction for one in self.evses.values()):
+                self.reset_when_idle = False
+                self.later(self.reset("HardReset"))
 
-    # What the CSMS asks; called by the words
+    # What the CSMS asks; called by the answers
 
-    def remote_start(self, evse: int | None, token: str, remote_start_id: int | None = None) -> bool:
+    def remote_start(
+        self, evse: int | None, token: str, remote_start_id: int | None = None, token_type: str = ""
+    ) -> SimEvse | None:
+        """Where it is going to charge; None: nowhere."""
         places = [self.evses.get(evse)] if evse else [place for place in self.evses.values() if not place.transaction]
-        place = places[0] if places else None
-        if place is None or place.transaction or place.fault or not place.operative:
-            return False
+        place = next((one for one in places if one is not None and self._lets(one, token)), None)
+        if place is None or place.transaction or not (place.plugged or self._auto_plug):
+            return None
         if not place.plugged:
-            if not self._auto_plug:
-                return False
             self._plug(place, 20.0)
-        self.later(self._start_soon(place, token, remote_start_id))
-        return True
+        self.later(self._start_soon(place, token, remote_start_id, token_type))
+        return place
+
+    def _lets(self, evse: SimEvse, token: str) -> bool:
+        """May it be used, by this token if it is reserved?"""
+        kept = next((one for one in self.memory.reservations.values() if one.evse == evse.id), None)
+        return evse.operative and not evse.fault and (kept is None or kept.token == token)
 
     def remote_stop(self, transaction_id: str) -> bool:
-        for evse in self.evses.values():
-            if evse.transaction is not None and evse.transaction.id == transaction_id:
-                self.later(self._stop_soon(evse))
-                return True
-        return False
+        evse = self.transaction(transaction_id)
+        if evse is not None:
+            self.later(self.stop_soon(evse, "Remote"))
+        return evse is not None
 
-    def unlock(self, evse: SimEvse) -> str:
-        if evse.transaction is not None:
-            self.stop(evse, "UnlockCommand")
-        return "Unlocked"
+    def transaction(self, id: str) -> SimEvse | None:
+        """The EVSE on which it runs."""
+        running = (evse for evse in self.evses.values() if evse.transaction is not None and evse.transaction.id == id)
+        return next(running, None)
 
-    def change_availability(self, evse: int, operative: bool) -> str:
-        places = [self.evses[evse]] if evse in self.evses else list(self.evses.values()) if evse == 0 else []
-        if not places:
-            return "Rejected"
-        for place in places:
-            place.operative = operative
-        return "Scheduled" if not operative and any(place.transaction for place in places) else "Accepted"
+    def release(self, reservation: int) -> bool:
+        """Give a reserved EVSE free. False: there is no such reservation."""
+        gone = self.memory.reservations.pop(reservation, None)
+        if gone is not None:
+            self.evses[gone.evse].reserved = False
+        return gone is not None
 
-    def trigger(self, message: str, evse: int) -> str:
-        places = [self.evses[evse]] if evse in self.evses else list(self.evses.values())
-        match message:
-            case "BootNotification":
-                self.client.boot()
-            case "Heartbeat":
-                self.later(self._tell(message, {}))
-            case "StatusNotification":
-                for place in places:
-                    self.later(self._tell_status(place))
-            case "MeterValues":
-                for place in places:
-                    self.later(self._tell(*self.words.metered(place, "Trigger")))
-            case _:
-                return "NotImplemented"
-        return "Accepted"
+    def begin(self, subject: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do it in the background, instead of what goes on about the same subject."""
+        before = self._works.pop(subject, None)
+        if before is not None:
+            before.cancel()
+        if self._group is None:
+            work.close()
+        else:
+            self._works[subject] = self._group.create_task(work)
 
-    def set_profile(self, evse: int, id: int, purpose: str, limit: float, unit: str) -> bool:
-        places = [self.evses[evse]] if evse in self.evses else list(self.evses.values()) if evse == 0 else []
-        if not places or (purpose == "TxProfile" and not all(place.transaction for place in places)):
-            return False
-        self._profiles[id] = (evse, purpose)
-        for place in places:
-            place.limits_w[purpose] = place.watts(float(limit), unit)
-        return True
+    async def pause(self, seconds: float) -> None:
+        """Simulated seconds."""
+        await asyncio.sleep(seconds / self.speed)
 
-    def clear_profiles(self, id: int | None, evse: int | None) -> bool:
-        found = [known for known, (place, _) in self._profiles.items() if id in (None, known) and evse in (None, place)]
-        for known in found:
-            place, purpose = self._profiles.pop(known)
-            for one in [self.evses[place]] if place else self.evses.values():
-                one.limits_w.pop(purpose, None)
-        return bool(found)
+    def seconds(self) -> float:
+        """Now, since 1970, as its clock shows it."""
+        return parse_time(self.client.now()) / 1e9
 
     # Talking
 
@@ -324,6 +338,10 @@ class SimStation:
         else:
             self._group.create_task(work)
 
+    def tell(self, action: str, payload: Payload) -> None:
+        """A message that may be lost, after the answer that is being given has gone out."""
+        self.later(self._tell(action, payload))
+
     async def _tell(self, action: str, payload: Payload) -> None:
         """A message that may be lost."""
         try:
@@ -331,7 +349,7 @@ class SimStation:
         except EvcoreError as error:
             self.last_error = str(error)
 
-    async def _tell_status(self, evse: SimEvse) -> None:
+    async def tell_status(self, evse: SimEvse) -> None:
         self._shown[evse.id] = (evse.status, evse.fault)
         if self.online.is_set():
             await self._tell(*self.words.status(evse))
@@ -348,41 +366,29 @@ class SimStation:
         evse.plugged = True
         evse.soc = soc if evse.dc else None
 
-    def _start(self, evse: SimEvse, token: str, remote_start_id: int | None = None) -> None:
+    def _start(self, evse: SimEvse, token: str, remote_start_id: int | None = None, token_type: str = "") -> None:
         self._numbers += 1
-        transaction = SimTransaction(self._numbers, token, remote_start_id=remote_start_id)
+        for id in [one.id for one in self.memory.reservations.values() if one.evse == evse.id]:
+            self.release(id)
+        transaction = SimTransaction(self._numbers, token, token_type=token_type, remote_start_id=remote_start_id)
+        transaction.began_s = self.seconds()
         transaction.meter_start_wh = evse.energy_wh
         evse.transaction, evse.finishing = transaction, False
         self._starting[transaction.name] = (evse, transaction)
         self._record(transaction, self.words.started(evse, transaction))
 
-    async def _start_soon(self, evse: SimEvse, token: str, remote_start_id: int | None) -> None:
+    async def _start_soon(self, evse: SimEvse, token: str, remote_start_id: int | None, token_type: str) -> None:
         if evse.transaction is None:
-            self._start(evse, token, remote_start_id)
+            self._start(evse, token, remote_start_id, token_type)
 
-    async def _stop_soon(self, evse: SimEvse) -> None:
+    async def stop_soon(self, evse: SimEvse, reason: str) -> None:
         if evse.transaction is not None:
-            self.stop(evse, "Remote")
+            self.stop(evse, reason)
 
-    def _update(self, evse: SimEvse, why: str) -> None:
+    def update(self, evse: SimEvse, why: str) -> None:
         if evse.transaction is not None:
             self._record(evse.transaction, self.words.updated(evse, evse.transaction, why))
 
     def _record(self, transaction: SimTransaction, message: tuple[str, Payload] | None) -> None:
         if message is not None:
             self.client.record(*message, transaction=transaction.name)
-
-
-class SimQueue:
-    """What a station still has to send of its transactions. given_up: what the CSMS would not have."""
-
-    def __init__(self, client: StationClient) -> None:
-        self._client = client
-        self.given_up: list[Record] = []
-
-    def __len__(self) -> int:
-        return len(self._client.queue)
-
-    async def drained(self) -> None:
-        """Waits until nothing is left to send."""
-        await self._client.drained()

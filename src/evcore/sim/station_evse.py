@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class SimTransaction:
-    """A charging order. id: OCPP's; None until the CSMS gave one (1.6). number: the station's own."""
+    """A charging order. id: OCPP's; None until the CSMS gave one (1.6). number: the station's own. token_type: of 2.x,
+    "" for what the token looks like. began_s: since 1970."""
 
     number: int
     token: str
     id: str | None = None
     seq_no: int = 0
+    token_type: str = ""
     remote_start_id: int | None = None
+    began_s: float = 0.0
     meter_start_wh: float = 0.0
     stopped: str | None = None
     charging_state: str = "Charging"
@@ -44,6 +47,7 @@ class SimEvse:
     finishing: bool = False
     operative: bool = True
     fault: str = ""
+    reserved: bool = False
     power_w: float = 0.0
     energy_wh: float = 0.0
     soc: float | None = None
@@ -60,15 +64,19 @@ class SimEvse:
             return "Charging" if self.allowed_w > 0 else "SuspendedEVSE"
         if not self.operative:
             return "Unavailable"
+        if self.reserved and not self.plugged:
+            return "Reserved"
         return "Available" if not self.plugged else "Finishing" if self.finishing else "Preparing"
 
     @property
     def allowed_w(self) -> float:
         """What the limits leave: a limit of the transaction replaces the default one (OCPP 1.6, 3.13.1)."""
-        limits = dict(self.limits_w)
-        if "TxProfile" in limits:
-            limits.pop("TxDefaultProfile", None)
-        return min([self.max_power_w, *limits.values()])
+        return self.least(self.limits_w)
+
+    def least(self, limits_w: dict[str, float]) -> float:
+        """Of limits by purpose, and of what it can deliver."""
+        replaced = "TxDefaultProfile" if "TxProfile" in limits_w else ""
+        return min([self.max_power_w, *(limit for purpose, limit in limits_w.items() if purpose != replaced)])
 
     @property
     def current_a(self) -> float:

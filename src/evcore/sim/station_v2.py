@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evcore.sim.station_evse import SimEvse, SimTransaction
-from evcore.sim.station_words import Message, Payload, Words, status
-
-if TYPE_CHECKING:
-    from evcore.sim.station import SimStation
+from evcore.sim.station_words import Message, Payload, Words
 
 # 1.6's word -> ConnectorStatusEnumType
 _STATUS = dict.fromkeys(("Preparing", "Charging", "SuspendedEVSE", "Finishing"), "Occupied")
+_NEW_TOKENS = ("DirectPayment", "EVCCID", "VIN")  # kinds that came with 2.1
 # 1.6's reason -> ReasonEnumType
 _REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "UnlockCommand": "Other"}
 
@@ -20,30 +18,22 @@ _REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "Unloc
 class Words2(Words):
     """See `Words16`."""
 
-    def __init__(self, station: SimStation) -> None:
-        super().__init__(station)
-        self.variables: dict[tuple[str, str], str] = {
-            ("OCPPCommCtrlr", "HeartbeatInterval"): "300",
-            ("OCPPCommCtrlr", "WebSocketPingInterval"): "30",
-            ("SampledDataCtrlr", "TxUpdatedInterval"): f"{station.interval_s:g}",
-            ("AuthCtrlr", "AuthorizeRemoteStart"): "false",
-            ("ChargingStation", "Model"): station.model,
-            ("ChargingStation", "VendorName"): station.vendor,
-        }
-        self.read_only = {("ChargingStation", "Model"), ("ChargingStation", "VendorName")}
-
     # What it says
 
     def status(self, evse: SimEvse) -> Message:
         return "StatusNotification", {
             "timestamp": self.now(),
-            "connectorStatus": _STATUS.get(evse.status, evse.status),
+            "connectorStatus": self.connector_status(evse),
             "evseId": evse.id,
             "connectorId": 1,
         }
 
-    def authorize(self, token: str) -> Message:
-        return "Authorize", {"idToken": _token(token)}
+    def connector_status(self, evse: SimEvse) -> str:
+        """ConnectorStatusEnumType."""
+        return _STATUS.get(evse.status, evse.status)
+
+    def authorize(self, token: str, kind: str = "") -> Message:
+        return "Authorize", {"idToken": self._token(token, kind)}
 
     def verdict(self, answer: Mapping[str, Any]) -> str | None:
         """The authorization in an answer; None where there is none."""
@@ -60,7 +50,7 @@ class Words2(Words):
         return self._event(evse, transaction, "Started", trigger, "Transaction.Begin", token=True)
 
     def updated(self, evse: SimEvse, transaction: SimTransaction, why: str) -> Message | None:
-        return self._event(evse, transaction, "Updated", why, "Sample.Periodic")
+        return self._event(evse, transaction, "Updated", why, "Trigger" if why == "Trigger" else "Sample.Periodic")
 
     def ended(self, evse: SimEvse, transaction: SimTransaction, reason: str) -> Message:
         trigger = {"Remote": "RemoteStop", "EVDisconnected": "EVDeparted"}.get(reason, "StopAuthorized")
@@ -89,7 +79,7 @@ class Words2(Words):
             "meterValue": [self._meter_value(evse, context)],
         }
         if token:
-            payload["idToken"] = _token(transaction.token)
+            payload["idToken"] = self._token(transaction.token, transaction.token_type)
         transaction.seq_no += 1
         return "TransactionEvent", payload
 
@@ -118,74 +108,10 @@ class Words2(Words):
             "sampledValue": [value | {"context": context} for value in values],
         }
 
-    # What it is asked
-
-    def _on_RequestStartTransaction(self, asked: Payload) -> Payload:
-        good = self._station.remote_start(asked.get("evseId"), asked["idToken"]["idToken"], asked["remoteStartId"])
-        return status(good)
-
-    def _on_RequestStopTransaction(self, asked: Payload) -> Payload:
-        return status(self._station.remote_stop(asked["transactionId"]))
-
-    def _on_Reset(self, asked: Payload) -> Payload:
-        self._station.later(self._station.reset("HardReset"))
-        return {"status": "Accepted"}
-
-    def _on_UnlockConnector(self, asked: Payload) -> Payload:
-        evse = self._station.evses.get(asked["evseId"])
-        return {"status": "UnknownConnector" if evse is None else self._station.unlock(evse)}
-
-    def _on_ChangeAvailability(self, asked: Payload) -> Payload:
-        evse = (asked.get("evse") or {}).get("id", 0)
-        return {"status": self._station.change_availability(evse, asked["operationalStatus"] == "Operative")}
-
-    def _on_TriggerMessage(self, asked: Payload) -> Payload:
-        return {"status": self._station.trigger(asked["requestedMessage"], (asked.get("evse") or {}).get("id", 0))}
-
-    def _on_GetVariables(self, asked: Payload) -> Payload:
-        return {"getVariableResult": [self._read(item) for item in asked["getVariableData"]]}
-
-    def _on_SetVariables(self, asked: Payload) -> Payload:
-        return {"setVariableResult": [self._write(item) for item in asked["setVariableData"]]}
-
-    def _read(self, item: Payload) -> Payload:
-        result, word = self._find(item)
-        if word == "Accepted":
-            result["attributeValue"] = self.variables[item["component"]["name"], item["variable"]["name"]]
-        return result
-
-    def _write(self, item: Payload) -> Payload:
-        result, word = self._find(item)
-        key, value = (item["component"]["name"], item["variable"]["name"]), item["attributeValue"]
-        if word != "Accepted":
-            return result
-        if key in self.read_only or (key[1].endswith("Interval") and not value.isdecimal()):
-            return result | {"attributeStatus": "Rejected"}
-        self.variables[key] = value
-        if key[1] == "HeartbeatInterval":
-            self._station.heartbeat_s = float(value)
-        if key[1] == "TxUpdatedInterval":
-            self._station.interval_s = float(value)
-        return result
-
-    def _find(self, item: Payload) -> tuple[Payload, str]:
-        component, variable = item["component"]["name"], item["variable"]["name"]
-        word = "Accepted"
-        if (component, variable) not in self.variables:
-            known = any(name == component for name, _ in self.variables)
-            word = "UnknownVariable" if known else "UnknownComponent"
-        return {"attributeStatus": word, "component": item["component"], "variable": item["variable"]}, word
-
-    def _on_SetChargingProfile(self, asked: Payload) -> Payload:
-        profile = asked["chargingProfile"]
-        purpose, schedule = profile["chargingProfilePurpose"], profile["chargingSchedule"][0]
-        return self._set_profile(asked["evseId"], profile["id"], purpose, schedule)
-
-    def _on_ClearChargingProfile(self, asked: Payload) -> Payload:
-        criteria = asked.get("chargingProfileCriteria") or {}
-        found = self._station.clear_profiles(asked.get("chargingProfileId"), criteria.get("evseId"))
-        return {"status": "Accepted" if found else "Unknown"}
-
-
-def _token(token: str) -> Payload:
-    return {"idToken": token, "type": "ISO14443" if len(token) in (8, 14) else "Central"}
+    def _token(self, token: str, kind: str) -> Payload:
+        """kind: IdTokenEnumType; what came with 2.1 is Central before."""
+        if not kind:
+            kind = "ISO14443" if len(token) in (8, 14) else "Central"
+        if self._station.version == "2.0.1" and kind in _NEW_TOKENS:
+            kind = "Central"
+        return {"idToken": token, "type": kind}
