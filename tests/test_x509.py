@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evcore.errors import MessageError
-from evcore.x509 import ExpiryWatch, expiries_of, not_after
+from evcore.x509 import ExpiryWatch, expiries_of, issued_of, not_after
 
 DAY = 86_400
 AUTHORITY = trustme.CA()
@@ -66,3 +69,20 @@ def test_each_warning_comes_once_and_the_nearest_only() -> None:
     assert late.due([("a.pem", end)], 995 * DAY) == [("a.pem", 5)]
     assert late.due([("a.pem", end + 365 * DAY)], 995 * DAY) == [], "it was renewed"
     assert late.due([("a.pem", end)], 1001 * DAY) == [("a.pem", -1)]
+
+
+def test_what_names_a_certificate_is_what_openssl_hashes() -> None:
+    """OCPP's CertificateHashDataType is that of OCSP (RFC 6960, 4.1.1)."""
+    for kind in (trustme.KeyType.RSA, trustme.KeyType.ECDSA):
+        pem = trustme.CA(key_type=kind).cert_pem.bytes()
+        root, issued = x509.load_pem_x509_certificate(pem), issued_of(pem)
+        asked = ocsp.OCSPRequestBuilder().add_certificate(root, root, hashes.SHA256()).build()
+        assert hashlib.sha256(issued.issuer).digest() == asked.issuer_name_hash
+        assert hashlib.sha256(issued.key).digest() == asked.issuer_key_hash
+        assert issued.serial == root.serial_number
+
+
+@pytest.mark.parametrize("pem", [b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
+def test_what_is_no_certificate_is_named_by_nothing(pem: bytes) -> None:
+    with pytest.raises(MessageError, match="no certificate"):
+        issued_of(pem)
