@@ -31,6 +31,7 @@ class Csms:
         self.heard: list[tuple[str, str, Any]] = []
         self.rules: dict[str, Callable[[Any], Any]] = {}
         self.sockets: list[websockets.ServerConnection] = []
+        self.turns_away = False  # closes with 1008 after the upgrade
         self.tries = 0
         self.offers: list[str] = []
         self.port, self.passwords = port, passwords
@@ -95,6 +96,9 @@ class Csms:
 
     async def _serve(self, socket: websockets.ServerConnection) -> None:
         self.sockets.append(socket)
+        if self.turns_away:
+            await socket.close(1008, "no")
+            return
         async for text in socket:
             message = json.loads(text)
             if message[0] == 6:

@@ -198,6 +198,36 @@ async def test_it_falls_back_to_the_old_profile_when_the_new_one_does_not_connec
         assert steps == [Step.TRY_AGAIN, Step.FELL_BACK]
 
 
+async def test_a_new_profile_whose_connections_are_closed_before_a_word_is_given_up(authority: Authority) -> None:
+    """As `OcppServer` does with a certificate of another station: it can judge it only after the upgrade."""
+    async with (
+        Csms("ocpp1.6", passwords={"CP 1": KEY}) as plain,
+        Csms("ocpp1.6", tls=authority.server(), passwords={"CP 1": KEY}) as closing,
+        running(ConnectionProfile(plain.url, 1, KEY), profile_attempts=2) as (station, events),
+    ):
+        await online(station)
+        closing.turns_away = True
+        assert station.switch.propose(ConnectionProfile(closing.url, 2, KEY, ca=authority.pem), "1.6") == ""
+        station.reconnect()
+        await until(lambda: len(plain.sockets) == 2 and station.online.is_set())
+        steps = [event.step for event in events if isinstance(event, ProfileTried)]
+        assert (steps, len(closing.sockets)) == ([Step.TRY_AGAIN, Step.FELL_BACK], 2)
+
+
+async def test_a_new_profile_on_which_nobody_answers_is_given_up(authority: Authority) -> None:
+    async with (
+        Csms("ocpp1.6", passwords={"CP 1": KEY}) as plain,
+        Csms("ocpp1.6", tls=authority.server(), passwords={"CP 1": KEY}) as silent,
+        running(ConnectionProfile(plain.url, 1, KEY), profile_attempts=1, call_timeout_s=0.5) as (station, events),
+    ):
+        await online(station)
+        silent.rules["BootNotification"] = lambda _: None
+        assert station.switch.propose(ConnectionProfile(silent.url, 2, KEY, ca=authority.pem), "1.6") == ""
+        station.reconnect()
+        await until(lambda: len(plain.sockets) == 2 and station.online.is_set())
+        assert [event.step for event in events if isinstance(event, ProfileTried)] == [Step.FELL_BACK]
+
+
 async def test_a_new_password_that_the_csms_does_not_take_leaves_the_old_one() -> None:
     async with (
         Csms("ocpp1.6", passwords={"CP 1": KEY}) as csms,

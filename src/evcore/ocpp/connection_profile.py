@@ -134,13 +134,14 @@ class ProfileSwitch:
         self._begin(ConnectionProfile(now.url, now.security, password, now.ca, now.certificate, now.ssl))
 
     def connected(self) -> Step:
+        """The CSMS serves on a connection with `profile`: it was opened and the CSMS has said something."""
         if self.proposed is None:
             return Step.SAME
         self.current, self.proposed = self.proposed, None
         return Step.CONFIRMED
 
     def failed(self) -> Step:
-        """A connection with `profile` did not come about."""
+        """A connection with `profile` did not come about, or ended before the CSMS had said anything."""
         if self.proposed is None:
             return Step.SAME
         self._failures += 1

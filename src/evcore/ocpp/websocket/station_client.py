@@ -48,11 +48,12 @@ class StationClient:
         station.record("TransactionEvent", {...}, transaction="1")  # is kept until it is answered
 
     profile: where and how to connect; a URL alone for no password. about: what BootNotification says; it is sent again
-    on a reconnect only after this changed. handle: answers the CSMS's calls, as for `Link`. versions: offered in this
-    order, but while messages or transactions of one are not finished only that one, unless the CSMS speaks it no more.
-    back_off: the law of reconnecting. store: where records are kept, None for memory. clock: None for the machine's,
-    set right by the CSMS's. on_event: told of all that happens (`evcore.ocpp.station`), on the event loop, so be quick.
-    policy: how messages are judged, by direction and action; strictly unless given. What it mends is a `Repaired`.
+    on a reconnect only after this changed, or with a new profile. handle: answers the CSMS's calls, as for `Link`.
+    versions: offered in this order, but while messages or transactions of one are not finished only that one, unless
+    the CSMS speaks it no more. back_off: the law of reconnecting. store: where records are kept, None for memory.
+    clock: None for the machine's, set right by the CSMS's. on_event: told of all that happens (`evcore.ocpp.station`),
+    on the event loop, so be quick. policy: how messages are judged, by direction and action; strictly unless given.
+    What it mends is a `Repaired`.
 
     attempts, retry_s, burst_per_s, queue_limit: see `TransactionQueue`. boot_retry_s: see `Registration`.
     profile_attempts: see `ProfileSwitch`. These three are attributes, and their settings may be changed at any time.
@@ -99,6 +100,7 @@ class StationClient:
         self._link: _StationLink | None = None
         self._hurry = asyncio.Event()
         self._certificate_told = self._offer_all = False
+        self._trial: ConnectionProfile | None = None  # the profile of this connection, until the CSMS has spoken on it
 
     # What it is now
 
@@ -219,7 +221,7 @@ class StationClient:
 
     async def _connection(self) -> None:
         """One connection, from the handshake to its end."""
-        profile = self.switch.profile
+        profile, self._trial = self.switch.profile, self.switch.proposed
         try:
             connection = await connect(
                 write_url(profile.url, self.id),
@@ -238,20 +240,37 @@ class StationClient:
         if link is None:
             return
         self._certificate_told = self._offer_all = False
-        self._tell_step(self.switch.connected())
         attendant = Attendant(link, self._state)
         attending = asyncio.create_task(self._attend(attendant, link))
+        probation = asyncio.get_running_loop().call_later(self._call_timeout / 1e9, self._end_trial, link)
         try:
             await connection.wait_closed()
             attendant.end()
             await attending  # an answer that came just before the end is taken
+            if self._is_on_trial():
+                self._tell_step(self.switch.failed())
         finally:
+            probation.cancel()
             attending.cancel()
             await asyncio.gather(attending, return_exceptions=True)
             self._state.go_offline()
             self.registration.lost()
             self._close(1001, "shutdown")
             self._link = None
+
+    def _is_on_trial(self) -> bool:
+        return self._trial is not None and self._trial is self.switch.proposed
+
+    def _heard(self) -> None:
+        """The CSMS has spoken: only now is a new profile known to work. One that takes anybody's upgrade may close then
+        because of a certificate, as `OcppServer` does, or never say a word."""
+        if self._is_on_trial():
+            self._tell_step(self.switch.connected())
+        self._trial = None
+
+    def _end_trial(self, link: Link) -> None:
+        if self._is_on_trial():
+            link.close(1000, "no answer")
 
     async def _attend(self, attendant: Attendant, link: Link) -> None:
         try:
@@ -280,6 +299,8 @@ class StationClient:
             codec = self._codecs[version] = Codec(version, policy=self._policy)
         if version != state.version:  # other words, perhaps another CSMS: it has not heard of us
             self.registration.restarted(now)
+        if self._trial is not None:
+            self.registration.boot_again(now)
         state.version = version
         self.registration.connected(state.about.boot(version, state.boot_reason), now)
         accepted = self.registration.accepted and not self.registration.boot_due
@@ -311,9 +332,12 @@ class StationClient:
         self._state.tell(NotConnected(why, str(error)))
         if why == "certificate":
             self._record_certificate(str(error))
-        self._tell_step(self.switch.failed())
+        if self._is_on_trial():
+            self._tell_step(self.switch.failed())
 
     def _tell_step(self, step: Step) -> None:
+        if step is Step.FELL_BACK:  # at once, whenever the new profile's next try would have been
+            self.registration.boot_again(time.monotonic_ns())
         if step is not Step.SAME:
             self._state.tell(ProfileTried(step))
 
@@ -339,6 +363,11 @@ class _StationLink(Link):
 
     def on_opened(self) -> None:
         self._client._opened(self)
+
+    def received(self, data: bytes) -> None:
+        if not self.traffic.received:
+            self._client._heard()
+        super().received(data)
 
     def on_closed(self, code: int, reason: str) -> None:
         self._client._ended(code, reason)
