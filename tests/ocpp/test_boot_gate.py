@@ -308,6 +308,16 @@ def test_b02_fr_05_a_pending_station_answers_remote_starts_and_stops_with_reject
 
 
 @every_version
+def test_a_pending_station_does_not_know_the_remote_starts_of_another_version(version: str) -> None:
+    pair = Pair(version, "station", "Pending")
+    action = "RequestStartTransaction" if version == "1.6" else "RemoteStartTransaction"
+    [event] = pair.hear(action, {})
+    assert (event.reason, event.answered) == ("payload_NotImplemented", True)
+    assert [message[0::2][:2] for message in pair.sent()] == [[4, "NotImplemented"]]
+    assert isinstance(pair.hear(*pair.reset())[0], Called)
+
+
+@every_version
 @pytest.mark.parametrize("payload", [{"type": "Soft"}, {"type": 5}, {}])
 def test_b03_fr_08_a_rejected_station_answers_security_error_and_in_1_6_nothing(
     version: str, payload: dict[str, Any]
@@ -340,7 +350,7 @@ def test_the_table_has_a_row_for_every_side_and_registration() -> None:
 
 @pytest.mark.parametrize("answer", [{"status": "Perhaps"}, {}, None, 5, "Accepted"])
 def test_a_status_that_nobody_knows_is_none(answer: Any) -> None:
-    gate = BootGate("csms", accepted=False)
+    gate = BootGate("csms", "2.1", accepted=False)
     gate.we_answered("BootNotification", {}, {"status": "Rejected"})
     assert not gate.lets_us("Reset")
     gate.we_answered("BootNotification", {}, answer)

@@ -23,9 +23,12 @@ BOOT_GATE: Mapping[tuple[Role, str | None], Passes] = {
     ("csms", "Rejected"): "none",  # B03.FR.03
     ("csms", "Accepted"): "all",
 }
-REMOTE = frozenset(
-    {"RemoteStartTransaction", "RemoteStopTransaction", "RequestStartTransaction", "RequestStopTransaction"}
-)
+_REQUESTS = frozenset({"RequestStartTransaction", "RequestStopTransaction"})
+REMOTE: Mapping[str, frozenset[str]] = {
+    "1.6": frozenset({"RemoteStartTransaction", "RemoteStopTransaction"}),
+    "2.0.1": _REQUESTS,
+    "2.1": _REQUESTS,
+}
 
 # B02.FR.02: what the CSMS may ask an unaccepted station for. The CALL that asks -> the CALL that follows.
 REPORTS: Mapping[str, str] = {"GetBaseReport": "NotifyReport", "GetReport": "NotifyReport"}
@@ -48,10 +51,10 @@ MANY = frozenset({"StatusNotification", "MeterValues", "TransactionEvent", "Noti
 class BootGate:
     """What one session knows of its station's registration. role: this side's. kept: False lets everything pass."""
 
-    __slots__ = ("_asked", "_kept", "_peer", "registration", "role")
+    __slots__ = ("_asked", "_kept", "_peer", "registration", "remote", "role")
 
-    def __init__(self, role: Role, *, accepted: bool, kept: bool = True) -> None:
-        self.role, self._kept = role, kept
+    def __init__(self, role: Role, version: str, *, accepted: bool, kept: bool = True) -> None:
+        self.role, self.remote, self._kept = role, REMOTE[version], kept
         self._peer: Role = "station" if role == "csms" else "csms"
         self.registration: str | None = "Accepted" if accepted or not kept else None
         self._asked: set[str] | None = None  # what the station may send because the CSMS asked for it
@@ -105,7 +108,7 @@ class BootGate:
         if passes == "all":
             return True
         if passes == "all but remote starts and stops":
-            return action not in REMOTE
+            return action not in self.remote
         if passes == "none":
             return False
         return action == BOOT or (passes != "boot" and self._asked is not None and action in self._asked)

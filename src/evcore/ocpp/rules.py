@@ -78,7 +78,12 @@ class Priority(IntEnum):
 # A driver stands before the charger, or a fuse is at stake. Charging profiles are here too, so that a start cannot
 # overtake the limit that was set before it. Reset is not: it must not overtake the settings it makes effective.
 # Messages of transactions are NORMAL, as all others: they keep their order, which is what OCPP 1.6, 3.7 asks.
-URGENT = REMOTE | {"UnlockConnector", "SetChargingProfile", "ClearChargingProfile", "Authorize"}
+URGENT = frozenset().union(*REMOTE.values()) | {
+    "UnlockConnector",
+    "SetChargingProfile",
+    "ClearChargingProfile",
+    "Authorize",
+}
 
 
 def priority_of(action: str) -> Priority:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from evcore.errors import EvcoreError, FrameError, LinkError, PayloadError
-from evcore.ocpp.boot_gate import BOOT, REMOTE, BootGate, Role
+from evcore.ocpp.boot_gate import BOOT, BootGate, Role
 from evcore.ocpp.codec import Codec, Frame
 from evcore.ocpp.events import Anomaly, Called, Event, Finished, Notified, Outcome, Repaired, ResultRefused, error_of
 from evcore.ocpp.message_ids import new_id
@@ -66,7 +66,7 @@ class Session:
         self.codec, self.role, self.names, self.version = codec, role, names, codec.version
         self.rules = RULES[codec.version] if rules is None else rules
         self.unanswered = unanswered
-        self._gate = BootGate(role, accepted=accepted, kept=gate)
+        self._gate = BootGate(role, codec.version, accepted=accepted, kept=gate)
         self._now = 0
         self._closed = False
         self._events: list[Event] = []
@@ -282,7 +282,7 @@ class Session:
         if self._gate.lets_peer(action):
             self._gate.peer_sent(action)
             return False
-        if self.registration == "Pending" and action in REMOTE:  # B02.FR.05; 1.6, 4.2: "not allowed"
+        if self.registration == "Pending" and action in self._gate.remote:  # B02.FR.05; 1.6, 4.2: "not allowed"
             self._out.append(self.codec.encode_result(id, action, {"status": "Rejected"}))
             self._anomaly("not_accepted", f"{action} while the station is Pending", id, action, answered=True)
             return True
