@@ -113,6 +113,23 @@ async def test_tls_below_1_2_and_plain_text_are_refused_and_counted(csms: Start,
     await wait_until(lambda: server.errors() == {"upgrade_handshake": 2})
 
 
+async def test_who_hangs_up_during_the_handshake_is_counted_and_the_event_loop_does_not_complain(
+    csms: Start, site: Site, wait_until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As load balancers do to see whether a port is there: each was a traceback in the log."""
+    loop, complaints = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda loop, context: complaints.append(context))
+    server = await csms(ssl=site.certificates(), passwords={"CP1": PASSWORD})
+    for said in (b"", b"\x16\x03\x01"):  # nothing, or the beginning of a hello
+        _, writer = await asyncio.open_connection("127.0.0.1", server.server.port)
+        writer.write(said)
+        writer.close()
+    await wait_until(lambda: server.errors() == {"upgrade_handshake": 2})
+    assert (complaints, caplog.records) == ([], [])
+    loop.call_exception_handler({"message": "another"})
+    assert [context["message"] for context in complaints] == ["another"], "all others are told of as before"
+
+
 async def test_a_station_of_profile_3_needs_no_password_and_no_other_gets_in_for_it(
     csms: Start, site: Site, wait_until: Until
 ) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 import websockets
+from bare_station import BareStation
 from raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Raw
 from waiting import until
 
@@ -393,6 +396,22 @@ async def test_a_server_that_hangs_up_during_the_handshake_is_no_opening() -> No
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(LinkError):
             await connect(f"ws://127.0.0.1:{port}/CP1", Silent(), timeout_s=5)
+
+
+async def test_a_server_that_hangs_up_during_the_tls_handshake_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.close()
+
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(LinkError, match="ConnectionResetError"):
+            await connect(f"wss://127.0.0.1:{port}/CP1", BareStation(), ssl=ssl.create_default_context())
+    assert (complaints, caplog.records) == ([], [])
 
 
 async def test_a_cancelled_client_leaves_nothing_open(open_door: Opener) -> None:

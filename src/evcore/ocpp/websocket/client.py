@@ -11,7 +11,7 @@ from picows import WSError, WSHandshakeError, WSUpgradeRequest, WSUpgradeRespons
 from evcore.errors import LinkError
 from evcore.ocpp.deflate import OFFER, read_answer
 from evcore.ocpp.upgrade import SUBPROTOCOLS, write_basic
-from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, quiet
+from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, expect_hang_ups, quiet
 
 
 class HandshakeRefused(LinkError):
@@ -64,6 +64,8 @@ async def connect(
         connection.negotiated(chosen, extension)
         return connection
 
+    if url.startswith("wss:"):
+        expect_hang_ups(asyncio.get_running_loop())
     try:
         async with asyncio.timeout(timeout_s):
             transport, _ = await ws_connect(
@@ -90,7 +92,7 @@ async def connect(
     except (OSError, WSError, ValueError, TimeoutError) as error:
         if isinstance(error, LinkError):
             raise
-        raise LinkError(f"{url}: {error or type(error).__name__}") from error
+        raise LinkError(f"{url}: {str(error) or type(error).__name__}") from error
     finally:
         if connection is not None and not connection.is_open:
             connection.abort("not opened")

@@ -303,6 +303,29 @@ class Watch:
             self._start()
 
 
+class _HangUpsExpected:
+    """An event loop's exception handler. To it aiofastnet 1.2 takes each peer that hangs up during a TLS handshake, as
+    load balancers do to probe a port, with the class ConnectionResetError, which asyncio cannot even print. Both roles
+    tell of it in their own way."""
+
+    def __init__(self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None) -> None:
+        self._before = before
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("exception") is ConnectionResetError:
+            return
+        if self._before is None:
+            loop.default_exception_handler(context)
+        else:
+            self._before(loop, context)
+
+
+def expect_hang_ups(loop: asyncio.AbstractEventLoop) -> None:
+    before = loop.get_exception_handler()
+    if not isinstance(before, _HangUpsExpected):
+        loop.set_exception_handler(_HangUpsExpected(before))
+
+
 def _may_be_sent(code: int) -> bool:
     """RFC 6455, 7.4: 1004 to 1006 and 1015 are never put on the wire."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

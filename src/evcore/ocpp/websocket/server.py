@@ -25,7 +25,7 @@ from evcore.ocpp.upgrade import (
     read_upgrade,
 )
 from evcore.ocpp.websocket.arrival import Arrival
-from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, log, quiet
+from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, expect_hang_ups, log, quiet
 from evcore.ocpp.websocket.sockets import OPENING, ListeningSocket, OpeningSocket
 
 Accept = Callable[[Upgrade, str], Receiver]  # upgrade, subprotocol -> receiver; raises UpgradeError to refuse
@@ -72,6 +72,8 @@ class Listening:
     async def open(self, host: str, port: int, backlog: int, ssl: tls.SSLContext | None, handshake_s: float) -> None:
         self._backlog, self._handshake_s = backlog, handshake_s
         loop = asyncio.get_running_loop()
+        if ssl is not None:
+            expect_hang_ups(loop)
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, proto, _, address in dict.fromkeys(found):
             where = (address[0], self.port or port, *address[2:])
