@@ -60,7 +60,8 @@ ABOUT: Mapping[Verb, str] = {
     Verb.SET_VARIABLES: "Change variables of the device model. `data.results` of 1.6: the status of each key.",
     Verb.GET_COMPOSITE_SCHEDULE: "Ask what limits come of all profiles together.",
     Verb.GET_REPORT: "Read the device model. `data.report`: its parts, put together; `data.complete`: all have come.",
-    Verb.SET_MONITORING: "Have the station tell when a variable passes a threshold or changes: one of the four.",
+    Verb.SET_MONITORING: "Have the station tell when a variable passes a threshold or changes, or no more: one of the "
+    "four. `get_report` of Monitors reads what is set.",
     Verb.GET_LOG: "Have the station upload a log. `data.requestId` is in the events of how far it is.",
     Verb.UPDATE_FIRMWARE: "Have the station install firmware. `data.requestId` is in the events of how far it is.",
     Verb.SEND_LOCAL_LIST: "Give the station tokens that it knows by itself. `data.version`: of the list.",
