@@ -30,6 +30,7 @@ SUBJECTS = {
 
 
 def session() -> str:
+    remote = frozenset[str]().union(*REMOTE.values())
     return "\n\n".join(
         [
             "### What differs between the versions: `RULES`",
@@ -38,7 +39,7 @@ def session() -> str:
             table(("what is wrong", "2.x", "1.6"), _frame_codes()),
             "### Before BootNotification is accepted: `BOOT_GATE`",
             table(("registration", "the station may send", "the CSMS may send"), _gate()),
-            f"Remote starts and stops are {_list(REMOTE)}. What was triggered is what the CSMS asked for by "
+            f"Remote starts and stops are {_list(remote)}. What was triggered is what the CSMS asked for by "
             f"{_list(TRIGGERS | set(REPORTS))} and the station agreed to: once, but as often as it likes "
             f"{_list(MANY)}, until the next BootNotification is answered. "
             f"{_list(TRIGGER_NAMES)} bring `SignCertificate`.",
