@@ -424,6 +424,16 @@ async def test_a_cancelled_client_leaves_nothing_open(open_door: Opener) -> None
     await until(lambda: not door.listening.connections)
 
 
+async def test_a_drain_waits_for_the_good_bye_of_a_dead_peer_no_longer_than_it_is_told(open_door: Opener) -> None:
+    """Or each stop of a gateway with one half-open station would log that its good-bye failed."""
+    door = await open_door()
+    raw = await Raw.dial(door.listening.port)
+    await raw.upgrade()
+    await door.listening.drain(0.01, goodbye_s=0.01)
+    assert len(door.listening.connections) == 1
+    assert await raw.close_code() == 1012
+
+
 async def test_a_drain_says_restart_to_everyone_and_takes_no_new_ones(open_door: Opener) -> None:
     door = await open_door()
     receivers = [Silent() for _ in range(5)]

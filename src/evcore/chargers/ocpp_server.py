@@ -215,12 +215,13 @@ class OcppServer:
             await roster.finish(5.0)
             hub.publish(Health(self.name, "stopped", time_ns=time.time_ns()))
 
-    async def drain(self, seconds: float = 5.0) -> None:
-        """Take no new stations and close the connected ones with 1012 (service restart), spread over `seconds`."""
+    async def drain(self, seconds: float = 5.0, *, goodbye_s: float = 5.0) -> None:
+        """Take no new stations and close the connected ones with 1012 (service restart), spread over `seconds`; then
+        wait for their good-byes, at most `goodbye_s`."""
         if self._reception is not None:
             self._reception.draining = True
         if self._door is not None:
-            await self._door.drain(seconds)
+            await self._door.drain(seconds, goodbye_s=goodbye_s)
 
     async def reload(self) -> bool:
         """Take over the certificates that the files of `ServerCertificates` hold now; False: they cannot be used, and

@@ -125,7 +125,7 @@ def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Co
         )
 
     async def drain(seconds: float) -> None:
-        await server.drain(min(seconds, SPREAD_S * len(server.connected)))
+        await server.drain(min(seconds, SPREAD_S * len(server.connected)), goodbye_s=0.8 * seconds)
 
     return Part(table.name, Phase.STATIONS, server.run, server, drain)
 

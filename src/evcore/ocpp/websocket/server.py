@@ -244,14 +244,15 @@ class Listening:
         for opening in self._opening:
             opening.give_up()
 
-    async def drain(self, seconds: float, code: int = 1012, reason: str = "restart") -> None:
-        """Stop, and close what is open, spread over `seconds`, so that not all come back at once."""
+    async def drain(self, seconds: float, code: int = 1012, reason: str = "restart", *, goodbye_s: float = 5.0) -> None:
+        """Stop, and close what is open, spread over `seconds`, so that not all come back at once. goodbye_s: how long
+        the last ones may take to answer; a dead one never does, and is left to `close`."""
         self.stop()
         connections = list(self.connections)
         for connection in connections:
             connection.close(code, reason)
             await asyncio.sleep(seconds / len(connections))
-        await self._wait_ended(5.0)
+        await self._wait_ended(goodbye_s)
 
     async def close(self) -> None:
         """Stop and drop everything; returns when nothing is left open."""
