@@ -136,6 +136,17 @@ async def test_it_boots_once_and_again_only_after_its_data_changed_or_a_restart(
         assert csms.of("BootNotification")[-1][2]["reason"] == "FirmwareUpdate"
 
 
+async def test_a_boot_that_a_lost_connection_cut_off_is_sent_on_the_next_one_at_once() -> None:
+    async with Csms(*ALL) as csms:
+        csms.rules["BootNotification"] = lambda _: None
+        async with running(csms, boot_retry_s=60) as station:
+            await until(lambda: csms.of("BootNotification"))
+            del csms.rules["BootNotification"]
+            csms.sockets[-1].transport.abort()
+            await online(station)
+            assert len(csms.of("BootNotification")) == 2
+
+
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
 async def test_nothing_but_boots_goes_out_before_it_is_accepted_and_what_was_recorded_waits(status: str) -> None:
     answers = iter([status, status, "Accepted"])

@@ -312,6 +312,7 @@ class StationClient:
         self._state.tell(Connected(self.switch.profile.url, self.version))
 
     def _ended(self, code: int, reason: str) -> None:
+        self.registration.lost()  # before the BootNotification under way fails, which then costs no wait
         self._state.tell(Disconnected(code, reason))
 
     def _told(self, event: Anomaly | Repaired) -> None:
