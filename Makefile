@@ -6,7 +6,7 @@ NATIVE := $(shell find native/include native/src -name '*.[ch]') native/CMakeLis
 SEAM := $(wildcard src/evcore/core/*.pyx src/evcore/core/*.pxd src/evcore/core/*.pxi)
 WORKERS ?= 2
 
-.PHONY: build demo test test-c test-py lint format bench fuzz soak wheel test-arch docs screenshot clean
+.PHONY: build demo test test-c test-py lint format conformance bench fuzz soak wheel test-arch docs screenshot clean
 
 build: $(VENV)/.built
 
@@ -46,6 +46,11 @@ lint: build
 format: build
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@find native fuzz -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format -i
+
+# Autobahn's WebSocket cases against the OCPP port and bare picows; takes a quarter of an hour.
+conformance: build
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check kosoku
+	@$(BIN)/python benches/autobahn.py
 
 bench: build
 	@$(BIN)/python benches/table.py --out docs/benchmarks.md

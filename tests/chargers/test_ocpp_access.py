@@ -118,6 +118,18 @@ async def test_no_verdict_in_time_and_a_flood_before_it_end_the_connection(csms:
     assert site.server.stats.opening == 0
 
 
+async def test_who_left_before_the_verdict_is_not_known(csms: Start, wait_until: Until) -> None:
+    directory = Directory()
+    site = await csms(authenticate=directory)
+    raw = await dial(site, password=PASSWORD)
+    raw.writer.transport.abort()
+    await wait_until(lambda: site.server.stats.refused == {"left": 1})
+    directory.ready.set()
+    await dial(site, "CP2", password=PASSWORD)
+    await wait_until(lambda: site.server.connected)
+    assert list(site.server.known) == ["CP2"]
+
+
 async def test_connections_that_wait_for_a_verdict_are_bounded_too(csms: Start, wait_until: Until) -> None:
     site = await csms(authenticate=Directory(), max_opening=10)
     waiting = [await dial(site, f"CP{n}", password=PASSWORD, source="127.0.3.1") for n in range(10)]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 from bare_station import BareStation
+from raw_websocket import request
 
 from evcore.chargers import OcppServer
 from evcore.errors import ConfigError, LinkError
@@ -320,6 +321,22 @@ def test_a_change_counts_when_nobody_is_writing_any_more(site: Site) -> None:
     os.unlink(site.folder / "RSA.pem")
     assert not certificates.changed()
     assert certificates.changed()
+
+
+async def test_a_station_that_does_not_read_is_dropped_under_tls_too(
+    csms: Start, site: Site, wait_until: Until
+) -> None:
+    server = await csms(ssl=site.certificates())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.server.port, ssl=site.station())
+    writer.write(request("/CP1"))
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.pause_reading()
+    connection = server.server._roster.links["CP1"].connection
+    for _ in range(200):
+        connection.send(b"x" * 60_000)
+        await asyncio.sleep(0)
+    await wait_until(lambda: server.server.stats.closed == {"slow": 1})
+    writer.transport.abort()
 
 
 def test_it_is_the_same_under_uvloop(site: Site) -> None:

@@ -41,7 +41,7 @@ def test_an_identity_that_no_station_has_is_not_found(path: bytes) -> None:
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_characters="/"), min_size=1, max_size=48))
 def test_an_identity_survives_the_url(identity: str) -> None:
-    if identity.isprintable():
+    if identity.isprintable() and identity not in (".", ".."):
         assert read_identity(write_url("ws://host/ocpp", identity).removeprefix("ws://host").encode()) == identity
 
 

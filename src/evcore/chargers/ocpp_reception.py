@@ -118,6 +118,8 @@ class Reception:
                 arrival.refuse("credentials")
 
     def _enter(self, arrival: Arrival, claim: Claim, subprotocol: str, subject: Subject | None) -> None:
+        if arrival.settled:
+            return  # it has left meanwhile
         serving = self._roster.links.get(claim.identity)
         if serving is None or claim.proven or subject is not None:
             self._serve(arrival, claim, subprotocol, subject)

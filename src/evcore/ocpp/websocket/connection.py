@@ -27,10 +27,11 @@ class _Quiet(logging.LoggerAdapter[logging.Logger]):
 quiet = _Quiet(log)
 
 DEFLATE_FROM = 256  # bytes: below, deflate costs more than it saves
-WRITE_LIMIT = 256 * 1024  # bytes that may wait for a peer that does not read
+WRITE_LIMIT = 256 * 1024  # bytes that may wait for a peer that does not read, or two of its longest messages
 CLOSE_WAIT_S = 3.0  # for the peer's good-bye
 FAIL_WAIT_S = 0.2  # the same after it broke the rules: RFC 6455, 7.1.7 lets us drop it at once
 _TEXT, _CLOSE, _PING, _PONG = WSMsgType.TEXT, WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
+_CONTROL = (_CLOSE, _PING, _PONG)
 
 
 class Receiver(Protocol):
@@ -164,7 +165,7 @@ class Connection(WSListener):
             transport.disconnect(False)
             return
         self._transport = transport
-        transport.underlying_transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        transport.underlying_transport.set_write_buffer_limits(high=max(WRITE_LIMIT, 2 * self._limit))
         if not transport.is_client_side:  # picows would keep them as long as the connection, with the password
             transport.request.headers.clear()
             transport.response.headers.clear()
@@ -176,13 +177,11 @@ class Connection(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.last_seen = time.monotonic_ns()
         kind = frame.msg_type
-        if kind == _CLOSE:
-            self._closed_by_peer(transport, frame.get_payload_as_bytes())
+        if kind in _CONTROL:
+            self._control(transport, frame)
         elif not self._open or transport.is_close_frame_sent:
             return  # picows reads ahead: after a broken frame it still delivers the one before, which nobody may answer
-        elif kind == _PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif kind != _PONG:
+        else:
             try:
                 if (
                     kind == _TEXT
@@ -225,6 +224,14 @@ class Connection(WSListener):
         pass
 
     # Inside
+
+    def _control(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(1002, "reserved_bit", wait_s=FAIL_WAIT_S)
+        elif frame.msg_type == _CLOSE:
+            self._closed_by_peer(transport, frame.get_payload_as_bytes())
+        elif frame.msg_type == _PING and self._open and not transport.is_close_frame_sent:
+            transport.send_pong(frame.get_payload_as_bytes())
 
     def _join(self, opcode: int, frame: WSFrame) -> bytes | None:
         """A fragment or what is compressed; the message when it is whole. Raises Violation."""

@@ -289,7 +289,7 @@ async def listen(
     """Listen for stations. accept: authenticates (raises UpgradeError 401, 404, ...) and returns who receives, or an
     `Arrival` where that is not known yet. refused: told of every handshake that failed.
 
-    port: 0 for any free one. limit: bytes of a message, inflated and joined; a frame may have 64 KiB. opening:
+    port: 0 for any free one. limit: bytes of a message, inflated and joined, and of a frame. opening:
     handshakes under way at once, arrivals among them. default_subprotocol: for chargers that offer none at all, "" to
     close those. no_common_subprotocol: finish the handshake without the header and let `accept`'s receiver close
     (OCPP-J 1.6, 3.1.2; 2.1 Part 4), or refuse it with 400 (as 2.0.1 is tested, Part 6, TC_B_58_CSMS).
