@@ -62,6 +62,8 @@ class Socket:
         if self.is_open:
             self.sent.append(json.loads(data))
 
+    def settle(self) -> None: ...
+
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.is_open = False
 

@@ -70,6 +70,9 @@ class Roster:
         state.generation += 1
         self._services.count("opened")
         before = self.links.get(state.id)
+        if before is not None and before.connection is not None:
+            before.connection.settle()  # where it has ended that comes first
+            before = self.links.get(state.id)
         self.links[state.id] = link
         self._away.pop(state.id, None)
         if before is not None:

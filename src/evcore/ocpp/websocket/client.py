@@ -11,7 +11,8 @@ from picows import WSError, WSHandshakeError, WSUpgradeRequest, WSUpgradeRespons
 from evcore.errors import LinkError
 from evcore.ocpp.deflate import OFFER, read_answer
 from evcore.ocpp.upgrade import SUBPROTOCOLS, write_basic
-from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, expect_hang_ups, quiet
+from evcore.ocpp.websocket.connection import Connection, Receiver, expect_hang_ups, quiet
+from evcore.ocpp.websocket.watch import Watch
 
 
 class HandshakeRefused(LinkError):

@@ -46,9 +46,10 @@ class Receiver(Protocol):
 
 
 class Owner(Protocol):
-    """Who keeps the list of open connections."""
+    """Who keeps the list of open connections. ended: it is to call `settle`, now or soon."""
 
     def add(self, connection: Connection) -> None: ...
+    def ended(self, connection: Connection) -> None: ...
     def discard(self, connection: Connection) -> None: ...
 
 
@@ -68,6 +69,7 @@ class Connection(WSListener):
         "_receiver",
         "_timer",
         "_transport",
+        "_untold",
         "last_seen",
         "peer",
         "pinged",
@@ -83,7 +85,7 @@ class Connection(WSListener):
         self._timer: asyncio.TimerHandle | None = None
         self._ended: asyncio.Event | None = None
         self._code, self._reason = 1006, ""
-        self._open = self._abandoned = False
+        self._open = self._abandoned = self._untold = False
         self.subprotocol = ""
         self.last_seen = self.pinged = 0
 
@@ -158,6 +160,17 @@ class Connection(WSListener):
             self._ended = asyncio.Event()
         await self._ended.wait()
 
+    def settle(self) -> None:
+        """Tell the receiver of the end now, if there was one and it was not told yet."""
+        if not self._untold:
+            return
+        self._untold = False
+        self._owner.discard(self)
+        self._guard(lambda: self._receiver.closed(self._code, self._reason))
+        if self._ended is None:
+            self._ended = asyncio.Event()
+        self._ended.set()
+
     # For picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -210,11 +223,8 @@ class Connection(WSListener):
             handshake = transport.close_handshake
             sent = None if handshake is None else handshake.sent
             self._reason = "lost" if sent is None else f"frame_{sent.code.value}"
-        self._owner.discard(self)
-        self._guard(lambda: self._receiver.closed(self._code, self._reason))
-        if self._ended is None:
-            self._ended = asyncio.Event()
-        self._ended.set()
+        self._untold = True
+        self._owner.ended(self)
 
     def pause_writing(self) -> None:
         """The peer does not read: what waits for it is bounded."""
@@ -268,46 +278,6 @@ class Connection(WSListener):
             step()
         except Exception:
             log.exception("the receiver of %s failed", self.peer)
-
-
-class Watch:
-    """One timer for many connections: pings the quiet ones, drops the dead ones. An `Owner`.
-
-    ping_s: after so long without a frame a ping goes out, after twice that the connection is dropped. 0: never.
-    connections: the open ones.
-    """
-
-    def __init__(self, ping_s: float) -> None:
-        self._ping = int(ping_s * 1e9)
-        self._timer: asyncio.TimerHandle | None = None
-        self.connections: set[Connection] = set()
-
-    def add(self, connection: Connection) -> None:
-        self.connections.add(connection)
-        self._start()
-
-    def discard(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-        if not self.connections and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _start(self) -> None:
-        if self._timer is None and self._ping:
-            self._timer = asyncio.get_running_loop().call_later(self._ping / 4e9, self._sweep)
-
-    def _sweep(self) -> None:
-        self._timer = None
-        now = time.monotonic_ns()
-        for connection in list(self.connections):
-            quiet_for = now - connection.last_seen
-            if quiet_for >= 2 * self._ping:
-                connection.abort("silent")
-            elif quiet_for >= self._ping and connection.pinged != connection.last_seen:
-                connection.pinged = connection.last_seen
-                connection.ping()
-        if self.connections:
-            self._start()
 
 
 class _HangUpsExpected:

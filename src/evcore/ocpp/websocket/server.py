@@ -25,8 +25,9 @@ from evcore.ocpp.upgrade import (
     read_upgrade,
 )
 from evcore.ocpp.websocket.arrival import Arrival
-from evcore.ocpp.websocket.connection import Connection, Receiver, Watch, expect_hang_ups, log, quiet
+from evcore.ocpp.websocket.connection import Connection, Receiver, expect_hang_ups, log, quiet
 from evcore.ocpp.websocket.sockets import OPENING, ListeningSocket, OpeningSocket
+from evcore.ocpp.websocket.watch import Watch
 
 Accept = Callable[[Upgrade, str], Receiver]  # upgrade, subprotocol -> receiver; raises UpgradeError to refuse
 Report = Callable[[str, str, str], None]  # reason, peer, identity ("" where it was not read)
@@ -184,15 +185,9 @@ class Listening:
         headers = {} if subprotocol is None or not upgrade.subprotocols else {"Sec-WebSocket-Protocol": subprotocol}
         if deflate is not None:
             headers["Sec-WebSocket-Extensions"] = deflate.answer
-        connection = Connection(receiver, self, limit=self._limit, peer=upgrade.peer)
+        connection = Connection(receiver, self._watch, limit=self._limit, peer=upgrade.peer)
         connection.negotiated(subprotocol or "", deflate)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), connection)
-
-    def add(self, connection: Connection) -> None:
-        self._watch.add(connection)
-
-    def discard(self, connection: Connection) -> None:
-        self._watch.discard(connection)
 
     # Arrivals
 
