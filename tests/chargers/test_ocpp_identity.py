@@ -184,6 +184,7 @@ async def test_a_late_end_of_the_old_connection_does_not_take_the_new_one_offlin
         {"ping_s": float("nan")},
         {"heartbeat_s": 0},
         {"call_timeout_s": 0.0},
+        {"handler_timeout_s": 0.0},
         {"handshake_s": float("inf")},
         {"max_stations": 0},
         {"default_subprotocol": "ocpp1.5"},

@@ -60,9 +60,11 @@ class Noting(Link):
         super().on_result_refused(refused)
 
 
-def link_of(handle: Callable[[Called], Any], version: str = "1.6", **options: Any) -> tuple[Noting, Wire]:
+def link_of(
+    handle: Callable[[Called], Any], version: str = "1.6", kind: type[Noting] = Noting, **options: Any
+) -> tuple[Noting, Wire]:
     session = {name: options.pop(name) for name in ("call_timeout", "queue", "unanswered") if name in options}
-    link, wire = Noting(Session(Codec(version), "csms", accepted=True, **session), handle, **options), Wire()
+    link, wire = kind(Session(Codec(version), "csms", accepted=True, **session), handle, **options), Wire()
     link.opened(wire)  # type: ignore[arg-type]
     return link, wire
 
@@ -242,6 +244,32 @@ async def test_a_handler_that_hangs_is_cancelled_in_time_and_its_call_refused() 
     await until(lambda: not link.tasks)
     assert [anomaly.reason for anomaly in link.anomalies] == ["handler_timeout"]
     assert wire.take() == [], "the end of the handler is no second answer"
+
+
+async def test_a_handler_that_is_to_go_on_takes_no_place_once_its_call_was_refused() -> None:
+    release, done = asyncio.Event(), list[str]()
+
+    async def handle(called: Called) -> Any:
+        await release.wait()
+        done.append(called.id)
+        return ACCEPTED
+
+    class Lasting(Noting):
+        def on_suspended(self, called: Called, task: asyncio.Task[Any]) -> bool:
+            return called.id.startswith("lasts")
+
+    link, wire = link_of(handle, kind=Lasting, handler_timeout_s=0.005, unanswered=2)
+    for n in range(6):
+        hear(link, f"lasts{n}")
+        await until(lambda n=n: len(wire.out) == n + 1)
+    assert {(message[0], message[2]) for message in wire.take()} == {(4, "InternalError")}
+    assert [anomaly.reason for anomaly in link.anomalies] == ["handler_timeout"] * 6
+    hear(link, "cancelled")
+    await until(lambda: wire.out)
+    link.closed(1006, "lost")
+    release.set()
+    await until(lambda: not link.tasks)
+    assert done == [f"lasts{n}" for n in range(6)]
 
 
 async def test_handlers_that_will_not_be_cancelled_are_bounded() -> None:

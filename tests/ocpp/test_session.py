@@ -184,6 +184,14 @@ def test_a_peer_that_asks_without_waiting_is_refused_beyond_the_bound() -> None:
     assert [message[:3] for message in sent(session)] == [[4, "c2", "InternalError"]]
 
 
+def test_beyond_the_bound_an_action_that_never_waits_is_heard() -> None:
+    session = make(unanswered=1, at_once=("Heartbeat",))
+    transfer = {"vendorId": "v"}
+    calls = ([2, "a", "DataTransfer", transfer], [2, "b", "DataTransfer", transfer], [2, "c", "Heartbeat", {}])
+    events: list[Any] = [event for call in calls for event in feed(session, call)]
+    assert [(type(event), event.id) for event in events] == [(Called, "a"), (Anomaly, "b"), (Called, "c")]
+
+
 # The reply table: protocols of OCPP-J 1.6 section 4.2.3, 2.0.1 and 2.1 Part 4 sections 4.2 to 4.4.
 
 SILENT = None

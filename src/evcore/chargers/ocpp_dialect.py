@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,12 +26,15 @@ STATION_CERTIFICATE = "ChargingStationCertificate"
 
 class Dialect:
     """One version's words: answers the station's CALLs, and carries out commands. HANDLERS: by action. NOTICES: by
-    action, what only becomes an event.
+    action, what only becomes an event. RECORDS: actions whose handlers wait for nothing but the ledger's commit.
+    AT_ONCE: those that wait for nothing.
     """
 
     __slots__ = ("_commands", "_costs", "peer", "state")
     HANDLERS: ClassVar[Mapping[str, Callable[[Any, Called], Any]]] = {}
+    RECORDS: ClassVar[Collection[str]] = ()
     NOTICES: ClassVar[Mapping[str, Notice]] = {}
+    AT_ONCE = frozenset({"BootNotification", "Heartbeat", "SecurityEventNotification", "StatusNotification"})
 
     def __init__(self, state: ChargerState, peer: Peer) -> None:
         self.state, self.peer = state, peer
@@ -49,6 +52,8 @@ class Dialect:
         """The answer, or an awaitable of it. Raises CallError."""
         handler = self.HANDLERS.get(called.action)
         if handler is not None:
+            if self.state.recording and called.action in self.RECORDS:
+                return self._beside(handler, called)
             return handler(self, called)
         notice = self.NOTICES.get(called.action)
         hook = self.state.services.answers.get(called.action)
@@ -69,6 +74,17 @@ class Dialect:
         if hook is not None:
             return hook(self.state.id, told)
         return notice.answer(self, called) if notice.answer else {}
+
+    def _beside(self, handler: Callable[[Any, Called], Any], called: Called) -> Any:
+        """A record while others are on their way into the ledger."""
+        recording = self.state.recording
+        same = recording.same(called)
+        if same is not None:  # the station asks again
+            return same
+        if recording.is_full:
+            self.state.complain("too_many_records", f"{len(recording)} are being stored", called.action)
+            raise CallError("InternalError", "too many records are being stored")
+        return handler(self, called)
 
     def web_payment(self, evse: int, seconds: int) -> None:
         """Somebody pays on the web for this EVSE: it is not to be used by others for so long. No words before 2.1."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from evcore.chargers.ocpp_dialect import Dialect
 from evcore.chargers.ocpp_station import ChargerState, shown
@@ -12,7 +13,7 @@ from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
 from evcore.errors import EvcoreError
 from evcore.model import Answer, Command
-from evcore.ocpp.events import Anomaly, Notified, Repaired
+from evcore.ocpp.events import Anomaly, Called, Notified, Repaired
 from evcore.ocpp.session import Session as RpcSession
 from evcore.ocpp.subject import Subject
 from evcore.ocpp.websocket import Link
@@ -50,6 +51,7 @@ class StationLink(Link):
         subprotocol: str,
         *,
         secure: bool = False,
+        handler_timeout_s: float | None = None,
     ) -> None:
         self._keeper, self.state, self.subprotocol = keeper, state, subprotocol
         self.version, self.secure = session.version, secure
@@ -58,12 +60,13 @@ class StationLink(Link):
         self.dialect: Dialect = (Dialect16 if self.version == "1.6" else Dialect2)(state, self)
         self.release: Callable[[], None] = _nothing
         self._asked_to_boot = False
-        super().__init__(session, self.dialect.handle, traffic=state.hub.traffic("ocpp"))
+        traffic = state.hub.traffic("ocpp")
+        super().__init__(session, self.dialect.handle, traffic=traffic, handler_timeout_s=handler_timeout_s)
 
     @property
     def unheard(self) -> int:
         """Answers that were still being made when the connection ended."""
-        return self._running
+        return len(self._going)
 
     async def command(self, command: Command) -> Answer:
         return await self.dialect.command(command)
@@ -84,6 +87,9 @@ class StationLink(Link):
     async def _ask_to_boot(self) -> None:
         with contextlib.suppress(EvcoreError):
             await self.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+
+    def on_suspended(self, called: Called, task: asyncio.Task[Any]) -> bool:
+        return called.action in self.dialect.RECORDS and self.state.recording.add(called, task)
 
     def on_repaired(self, repaired: Repaired) -> None:
         self.state.mended(repaired)

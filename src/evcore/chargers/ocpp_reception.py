@@ -31,7 +31,7 @@ class Reception:
     authenticator's verdict that takes time, and another connection of the same name.
 
     verdict_s: how long an authenticator may take. duel_s: how long an older connection may be silent where neither side
-    has proven who it is. Nothing is kept of anybody who is not let in.
+    has proven who it is. handler_timeout_s: see `Link`. Nothing is kept of anybody who is not let in.
     """
 
     def __init__(
@@ -42,11 +42,12 @@ class Reception:
         *,
         verdict_s: float,
         duel_s: float,
+        handler_timeout_s: float,
         warn: bool,
         secure: bool,
     ) -> None:
         self._roster, self._access, self._session = roster, access, session
-        self._verdict_s, self._duel_s = verdict_s, duel_s
+        self._verdict_s, self._duel_s, self._handler_timeout_s = verdict_s, duel_s, handler_timeout_s
         self._warn, self._secure = warn, secure
         self._challengers: dict[str, Arrival] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -172,7 +173,14 @@ class Reception:
         if not proven and self._warn:
             log.warning("%s connects from %s without authentication", claim.identity, _peer(arrival))
         session = self._session(VERSIONS[subprotocol], state)
-        link = StationLink(self._roster, state, session, subprotocol, secure=self._secure)
+        link = StationLink(
+            self._roster,
+            state,
+            session,
+            subprotocol,
+            secure=self._secure,
+            handler_timeout_s=self._handler_timeout_s,
+        )
         link.subject, link.pending = subject, claim.pending
         arrival.admit(link)
 

@@ -7,12 +7,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Any
 
 from evcore.chargers.ocpp_link import StationLink
 from evcore.chargers.ocpp_services import Services
 from evcore.chargers.ocpp_station import ChargerState
 from evcore.model import Session, Station
 
+_GIVE_UP_S = 1.0  # for tasks that were cancelled
 _ORDINARY = {"peer", "lost", "shutdown", "restart", "replaced", "silent"}
 
 
@@ -59,8 +61,10 @@ class Roster:
         return state
 
     def _forgettable(self) -> str | None:
-        """What is kept of a charge that goes on must not be lost."""
-        return next((identity for identity in self._away if not self._chargers[identity].sessions), None)
+        """What is kept of a charge that goes on, or is just being stored, must not be lost."""
+        chargers = self._chargers
+        away = ((identity, chargers[identity]) for identity in self._away)
+        return next((identity for identity, state in away if not (state.sessions or state.recording)), None)
 
     # The links' reports
 
@@ -102,9 +106,14 @@ class Roster:
             link.state.event("station.disconnected", text=reason)
 
     async def finish(self, seconds: float) -> None:
-        """Let records that are under way be finished, though nobody hears the answer."""
+        """Let records that are under way be finished, though nobody hears the answer; cancel what is not done then."""
+        late = await self.settle(seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_GIVE_UP_S)
+
+    async def settle(self, seconds: float) -> Collection[asyncio.Task[Any]]:
+        """Wait for what is under way: what is not done then."""
         tasks = {task for link in self.links.values() for task in link.tasks} | self.tasks
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
+        return (await asyncio.wait(tasks, timeout=seconds))[1] if tasks else ()

@@ -36,6 +36,7 @@ from evcore.ocpp.websocket import GUESSING, Listening, ServerCertificates, liste
 from evcore.ports import Hub, Ledger
 
 _QUIET_NS = 1_000_000_000  # between two security events
+_FINISH_S = 5.0  # for records that are under way at the end
 _ALL = tuple(VERSIONS.values())
 
 
@@ -53,6 +54,9 @@ class OcppServer:
     or "accept" who is not in `passwords`; or a function of the upgrade that says which; None: "refuse", or "accept"
     with allow_unauthenticated. ssl: for wss, `ServerCertificates` (taken over from their files whenever these
     change) or a context; where it asks for client certificates (security profile 3) `subjects` says which is whose.
+
+    handler_timeout_s: a CALL that could not be answered within it (the ledger hangs, or a hook) is refused with
+    InternalError; a record that is being stored is stored all the same, anything else is cancelled.
 
     register: answers BootNotification, "Accepted", "Pending" or "Rejected"; None: all are accepted. registered:
     identities that were accepted before this process began and need not boot again. heartbeat_s: told to stations.
@@ -84,6 +88,7 @@ class OcppServer:
         name: str = "ocpp",
         heartbeat_s: int = 300,
         call_timeout_s: float = 30.0,
+        handler_timeout_s: float = 20.0,
         ping_s: float = 30.0,
         handshake_s: float = 10.0,
         duel_s: float = 5.0,
@@ -123,7 +128,8 @@ class OcppServer:
         _check_at_least(0, ping_s=ping_s, max_failures=max_failures)
         _check_at_least(1, heartbeat_s=heartbeat_s, max_stations=max_stations, max_message=max_message)
         _check_at_least(1, max_opening=max_opening)
-        _check_at_least(0.001, call_timeout_s=call_timeout_s, handshake_s=handshake_s, duel_s=duel_s)
+        _check_at_least(0.001, call_timeout_s=call_timeout_s, handler_timeout_s=handler_timeout_s)
+        _check_at_least(0.001, handshake_s=handshake_s, duel_s=duel_s)
         self.host, self.port, self.name = host, port, name
         self.started = asyncio.Event()
         self._wanted_port = port
@@ -140,6 +146,7 @@ class OcppServer:
         self._register, self._registered = register, frozenset(registered)
         self._heartbeat_s, self._call_timeout = heartbeat_s, int(call_timeout_s * 1e9)
         self._ping_s, self._handshake_s, self._duel_s = ping_s, handshake_s, duel_s
+        self._handler_timeout_s = handler_timeout_s
         self._default, self._no_common = default_subprotocol, no_common_subprotocol
         self._max_message, self._max_stations, self._max_failures = max_message, max_stations, max_failures
         self._max_opening = max_opening
@@ -194,6 +201,7 @@ class OcppServer:
             self._session,
             verdict_s=self._handshake_s,
             duel_s=self._duel_s,
+            handler_timeout_s=self._handler_timeout_s,
             warn=not is_loopback(self.host),
             secure=self.secure,
         )
@@ -212,16 +220,19 @@ class OcppServer:
             if self._door is not None:
                 await self._door.close()
                 self._door = None
-            await roster.finish(5.0)
+            await roster.finish(_FINISH_S)
             hub.publish(Health(self.name, "stopped", time_ns=time.time_ns()))
 
     async def drain(self, seconds: float = 5.0, *, goodbye_s: float = 5.0) -> None:
         """Take no new stations and close the connected ones with 1012 (service restart), spread over `seconds`; then
-        wait for their good-byes, at most `goodbye_s`."""
+        wait for their good-byes and for what is being stored, at most `goodbye_s`."""
+        until = time.monotonic() + seconds + goodbye_s
         if self._reception is not None:
             self._reception.draining = True
         if self._door is not None:
             await self._door.drain(seconds, goodbye_s=goodbye_s)
+        if self._roster is not None:
+            await self._roster.settle(max(until - time.monotonic(), 0.0))
 
     async def reload(self) -> bool:
         """Take over the certificates that the files of `ServerCertificates` hold now; False: they cannot be used, and
@@ -270,7 +281,8 @@ class OcppServer:
 
     def _session(self, version: str, state: ChargerState) -> RpcSession:
         codec = self._codecs.of(version, state.station)
-        return RpcSession(codec, "csms", accepted=state.registered, call_timeout=self._call_timeout)
+        quick, accepted = Dialect16.AT_ONCE, state.registered
+        return RpcSession(codec, "csms", accepted=accepted, call_timeout=self._call_timeout, at_once=quick)
 
     # Registration
 

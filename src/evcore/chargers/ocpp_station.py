@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from evcore.chargers.ocpp_recording import Recording
 from evcore.chargers.ocpp_reports import Report
 from evcore.chargers.ocpp_services import Services
 from evcore.errors import CallError, StoreError
@@ -37,6 +39,7 @@ class ChargerState:
     sessions: dict[str, Session] = field(default_factory=dict)  # active, by OCPP's transaction id
     limits: dict[tuple[int, str], float] = field(default_factory=dict)  # A, by EVSE and charging profile purpose
     reports: dict[int, Report] = field(default_factory=dict)  # that somebody waits for, by request id
+    recording: Recording = field(default_factory=Recording)
     _last_complaint_ns: int = -_QUIET_NS
     _last_mending_ns: int = -_QUIET_NS
 
@@ -183,13 +186,18 @@ class ChargerState:
 
     async def record(self, record: SessionRecord) -> Recorded:
         """Commit, publish, then return: what the station is answered is on disk. Raises CallError InternalError: it is
-        not, and the station keeps its record."""
+        not, and the station keeps its record. Goes on when its CALL has been refused for taking too long."""
         try:
             recorded = await self.services.ledger.record(record)
+        except asyncio.CancelledError:
+            self._not_stored(record, "it was cut off, as when the server stops")
+            raise
         except StoreError as error:
-            self.services.count("errors", reason="store")
-            self.event("store.failed", evse=record.evse, severity="error", text=str(error))
+            self._not_stored(record, str(error))
             raise CallError("InternalError", "the record could not be stored") from error
+        except Exception as error:  # the link logs it; its own word may come too soon after another
+            self._not_stored(record, f"{type(error).__name__}: {error}")
+            raise
         session = recorded.session
         id, publish = session.id, self.services.hub.publish
         for sample in record.samples:
@@ -203,6 +211,10 @@ class ChargerState:
                 data |= {"energy_wh": session.energy_wh, "reason": session.reason or ""}
             self.event(kind, evse=session.evse, session=session.id, data=data, time_ns=record.time_ns)
         return recorded
+
+    def _not_stored(self, record: SessionRecord, why: str) -> None:
+        self.services.count("errors", reason="store")
+        self.event("store.failed", evse=record.evse, severity="error", text=why)
 
     def _follow(self, session: Session) -> None:
         if session.state == "active":

@@ -165,6 +165,7 @@ Dialect16.HANDLERS = {
     "SignCertificate": Dialect16.sign_certificate,
     "SecurityEventNotification": Dialect16.security,
 }
+Dialect16.RECORDS = frozenset({"MeterValues", "StartTransaction", "StopTransaction"})
 Dialect16.NOTICES = {
     "FirmwareStatusNotification": Notice("firmware.status"),
     "SignedFirmwareStatusNotification": Notice("firmware.status"),

@@ -87,7 +87,7 @@ class Dialect2(Dialect):
         )
         recorded = await self.state.record(record)
         if on:
-            charging = None if kind == "end" else info.get("chargingState")
+            charging = None if recorded.session.state == "ended" else info.get("chargingState")
             before = self.state.evses.get(on)
             if charging is not None or (kind == "end" and before is not None and before.charging is not None):
                 self.state.set_evse(on, charging=charging)
@@ -195,4 +195,5 @@ Dialect2.HANDLERS = {
     "SecurityEventNotification": Dialect2.security,
     "SignCertificate": Dialect2.sign_certificate,
 }
+Dialect2.RECORDS = frozenset({"MeterValues", "TransactionEvent"})
 Dialect2.NOTICES = NOTICES

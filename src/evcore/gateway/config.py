@@ -148,6 +148,7 @@ class OcppTable(Table, frozen=True, kw_only=True):
     policies: tuple[StationPolicyTable, ...] = ()
     heartbeat_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     call_timeout_s: Seconds = 30.0
+    handler_timeout_s: Seconds = 20.0
 
 
 class ModbusTable(Table, frozen=True, kw_only=True):

@@ -120,6 +120,7 @@ def _ocpp(config: Config, n: int, table: OcppTable, ledger: Ledger, accepted: Co
             registered=accepted,
             heartbeat_s=table.heartbeat_s,
             call_timeout_s=table.call_timeout_s,
+            handler_timeout_s=table.handler_timeout_s,
             rules=StationRules(**rules),
             policy=policy_for(table),
         )

@@ -7,7 +7,7 @@ outstanding in each direction; the reader never waits for whoever answers a CALL
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from evcore.errors import EvcoreError, FrameError, LinkError, PayloadError
@@ -29,11 +29,12 @@ class Session:
     reconnects). gate: False where no CALL has to wait for a BootNotification, whatever its answer. rules: where its
     version or the peer differs; `RULES` of the version unless given. call_timeout: ns that a CALL may wait for its
     turn, and then for its answer. queue: how many own CALLs may wait. unanswered: how many of the peer's may be in work
-    at once, more are refused. new_id: message ids, unique for this station for ever. names: how payloads are spelled,
-    see `Codec.decode`.
+    at once, more are refused. at_once: but for these actions, whose handlers never wait. new_id: message ids, unique
+    for this station for ever. names: how payloads are spelled, see `Codec.decode`.
     """
 
     __slots__ = (
+        "_at_once",
         "_calls",
         "_closed",
         "_events",
@@ -60,15 +61,15 @@ class Session:
         call_timeout: int = 30_000_000_000,
         queue: int = 64,
         unanswered: int = 16,
+        at_once: Collection[str] = (),
         names: Literal["snake", "wire"] = "wire",
         new_id: Callable[[], str] = new_id,
     ) -> None:
         self.codec, self.role, self.names, self.version = codec, role, names, codec.version
         self.rules = RULES[codec.version] if rules is None else rules
-        self.unanswered = unanswered
+        self.unanswered, self._at_once = unanswered, at_once
         self._gate = BootGate(role, codec.version, accepted=accepted, kept=gate)
-        self._now = 0
-        self._closed = False
+        self._now, self._closed = 0, False
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._calls = OwnCalls(codec, queue, call_timeout, new_id, ResultIds() if self.rules.result_errors else None)
@@ -217,7 +218,7 @@ class Session:
             return None
         if self._gate.registration != "Accepted" and self._gated(id, action):
             return None
-        if len(theirs.waiting) >= self.unanswered:
+        if len(theirs.waiting) >= self.unanswered and action not in self._at_once:
             self._refuse(id, "InternalError", "too many calls at once")
             self._anomaly("too_many_calls", f"{self.unanswered} are in work", id, action, answered=True)
             return None

@@ -28,10 +28,10 @@ class Link:
     """
 
     __slots__ = (
+        "_going",
         "_handle",
         "_handler_timeout_s",
         "_loop",
-        "_running",
         "_timer",
         "_timer_at",
         "_waiting",
@@ -54,7 +54,7 @@ class Link:
         self.connection: Connection | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop
-        self._running = 0  # handlers that suspended
+        self._going: set[asyncio.Task[Any]] = set()  # handlers that suspended, while they count
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
@@ -66,6 +66,10 @@ class Link:
     def on_anomaly(self, anomaly: Anomaly) -> None: ...
     def on_notified(self, notified: Notified) -> None: ...
     def on_repaired(self, repaired: Repaired) -> None: ...
+    def on_suspended(self, called: Called, task: asyncio.Task[Any]) -> bool:
+        """A handler goes on as this task. True: it goes on though it takes too long and its CALL is refused, and then
+        counts no more; else it is cancelled."""
+        return False
 
     def on_result_refused(self, refused: ResultRefused) -> None:
         """The peer cannot use our answer (2.1). Unless overridden it is an anomaly."""
@@ -220,17 +224,17 @@ class Link:
         """The handler suspended: its answer comes when its task is done."""
         self.session.defer(called)
         timer: asyncio.TimerHandle | None = None
-        if self._running >= self.session.unanswered:  # only of handlers that do not end when they are cancelled
-            task.cancel()
-            self.session.refuse(called.id, "InternalError", "too many calls at once")
-            self._told(Anomaly("too_many_calls", f"{self._running} are in work", called.id, called.action, True))
-        elif self._handler_timeout_s is not None:
-            timer = self._loop.call_later(self._handler_timeout_s, self._overdue, called, task)
-        self._running += 1
+        many, lasts = len(self._going), self.on_suspended(called, task)
+        self._going.add(task)
         self._keep(task)
+        if many >= self.session.unanswered:  # some did not end when they were cancelled, or should have been quick
+            self._give_up(called, task, lasts, "too many calls at once")
+            self._told(Anomaly("too_many_calls", f"{many} are in work", called.id, called.action, True))
+        elif self._handler_timeout_s is not None:
+            timer = self._loop.call_later(self._handler_timeout_s, self._overdue, called, task, lasts)
 
         def done(task: asyncio.Task[Any]) -> None:
-            self._running -= 1
+            self._going.discard(task)
             if timer is not None:
                 timer.cancel()
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -242,9 +246,15 @@ class Link:
 
         task.add_done_callback(done)
 
-    def _overdue(self, called: Called, task: asyncio.Task[Any]) -> None:
-        task.cancel()
-        self.session.refuse(called.id, "InternalError", "the call could not be handled in time")
+    def _give_up(self, called: Called, task: asyncio.Task[Any], lasts: bool, why: str) -> None:
+        if lasts:
+            self._going.discard(task)
+        else:
+            task.cancel()
+        self.session.refuse(called.id, "InternalError", why)
+
+    def _overdue(self, called: Called, task: asyncio.Task[Any], lasts: bool) -> None:
+        self._give_up(called, task, lasts, "the call could not be handled in time")
         self._told(Anomaly("handler_timeout", f"{self._handler_timeout_s} s", called.id, called.action, True))
         self._pump(time.monotonic_ns())
 
