@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 import websockets
 from ocpp.exceptions import InternalError
 
-from evcore.chargers import ocpp_server
+from evcore.chargers import ocpp_dialect, ocpp_reception, ocpp_server
 from evcore.chargers.ocpp_recording import MOST
+from evcore.chargers.ocpp_services import StationRules
 from evcore.local import LocalLedger
 from evcore.model import Authorization, Event, Recorded, Session, SessionRecord
+from evcore.ocpp.subject import Subject, SubjectRule
 
 VERSIONS = ["1.6", "2.0.1", "2.1"]
 SOON_S, NEVER_S = 0.03, 600.0
@@ -295,6 +298,95 @@ async def test_what_waits_for_nothing_is_answered_while_all_other_calls_hang(csm
         assert {json.loads(await socket.recv())[1] for _ in range(16)} == {f"t{n}" for n in range(16)}
     assert site.errors() == {"too_many_calls": 1}
     assert all(isinstance(event, Event) for event in site.events("protocol.error"))
+
+
+async def test_a_certificate_that_nobody_signs_in_time_is_given_up_and_told(
+    csms: Start, peer: Start, wait_until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, release = 0, asyncio.Event()
+
+    async def sign(station: str, csr: str, kind: str) -> None:
+        nonlocal asked
+        asked += 1
+        await release.wait()
+
+    site = await csms(sign_certificate=sign, rules=StationRules(certificates_over_plain=True))
+    station = await peer(site, "2.0.1")
+    monkeypatch.setattr(ocpp_dialect, "_SIGN_S", SOON_S)
+    assert await station.tell("SignCertificate", csr="CSR") == {"status": "Accepted"}
+    await wait_until(lambda: site.events("certificate.refused"))
+    assert site.errors() == {"handler_timeout": 1}
+    monkeypatch.setattr(ocpp_dialect, "_SIGN_S", NEVER_S)
+    answers = [(await station.tell("SignCertificate", csr="CSR"))["status"] for _ in range(5)]
+    assert (answers, asked) == (["Accepted"] * 4 + ["Rejected"], 5)
+    assert site.events("certificate.requested")[-1].text == "too many are being signed"
+    release.set()
+    await wait_until(lambda: len(site.events("certificate.refused")) == 5)
+    assert await station.tell("SignCertificate", csr="CSR") == {"status": "Accepted"}
+
+
+class Stubborn:
+    """An authenticator that does not let itself be cancelled."""
+
+    def __init__(self) -> None:
+        self.asked, self.release = 0, asyncio.Event()
+
+    async def __call__(self, identity: str, password: bytes | None) -> bool:
+        self.asked += 1
+        while not self.release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.release.wait()
+        return True
+
+
+async def test_an_authenticator_that_hangs_for_good_costs_its_own_station(
+    csms: Start, wait_until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocpp_reception, "_GIVE_UP_S", 0.02)
+    ask = Stubborn()
+    site = await csms(authenticate=ask, handshake_s=0.5)
+    async with websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
+        await asyncio.wait_for(socket.wait_closed(), 8)
+        assert socket.close_code == 1013
+    assert site.server.stats.refused == {"no_verdict": 1}
+    stopping = asyncio.create_task(site.stop())
+    await asyncio.wait_for(asyncio.shield(stopping), 8)
+    ask.release.set()
+
+
+async def test_an_authenticator_that_takes_too_long_is_cancelled(csms: Start, wait_until: Until) -> None:
+    begun = ended = 0
+
+    async def ask(identity: str, password: bytes | None) -> bool:
+        nonlocal begun, ended
+        begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended += 1
+        return True
+
+    site = await csms(authenticate=ask, handshake_s=SOON_S)
+    with pytest.raises(websockets.exceptions.WebSocketException):
+        async with websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
+            await asyncio.wait_for(socket.recv(), 8)
+    await wait_until(lambda: begun == ended == 1)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("hook", ["unknown", "accepts"])
+async def test_a_hook_that_must_answer_at_once_and_is_a_coroutine_lets_nobody_in(csms: Start, hook: str) -> None:
+    async def late(*_: object) -> Any:
+        return "accept"
+
+    if hook == "accepts":
+        with pytest.raises(TypeError, match="expected a bool, got coroutine"):
+            SubjectRule(accepts=late).problem("CP1", Subject("CP1", ""))  # type: ignore[arg-type]
+        return
+    site = await csms(passwords={}, unknown=late)
+    with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+        await websockets.connect(f"{site.url}/CP1", subprotocols=["ocpp1.6"])  # type: ignore[list-item]
+    assert (refused.value.response.status_code, list(site.server.known)) == (500, [])
 
 
 # A station that does not wait for answers

@@ -106,6 +106,8 @@ class Access:
         answer = self._unknown if isinstance(self._unknown, str) else self._unknown(upgrade)
         if answer == "refuse":
             raise UpgradeError(404, "unknown_station", "no such station")
+        if answer not in ("pending", "accept"):  # such as a coroutine, which would let everybody in
+            raise TypeError(f"unknown: expected refuse, pending or accept, got {type(answer).__name__}")
         return Claim(upgrade.identity, pending=answer == "pending")
 
     def judge_certificate(self, claim: Claim, certificate: Mapping[str, object] | None) -> tuple[str, Subject | None]:

@@ -4,6 +4,7 @@ events.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -22,6 +23,7 @@ from evcore.ocpp.samples import Reading
 log = logging.getLogger("evcore.chargers.ocpp")
 Payload = dict[str, Any]
 STATION_CERTIFICATE = "ChargingStationCertificate"
+_SIGN_S, _MOST_SIGNING = 300.0, 4  # for one certificate; of one station at once
 
 
 class Dialect:
@@ -120,6 +122,8 @@ class Dialect:
             refused = "nobody signs here"
         elif not self.rules.lets_certificates(self.peer):
             refused = "not without TLS"
+        elif self.state.signing >= _MOST_SIGNING:
+            refused = "too many are being signed"
         self.state.event(
             "certificate.requested",
             severity="warning" if refused else "info",
@@ -136,11 +140,18 @@ class Dialect:
 
     async def _send_certificate(self, chain: str | Awaitable[str | None], told: Payload) -> None:
         kind = told.get("certificateType", STATION_CERTIFICATE)
+        self.state.signing += 1
         try:
-            signed = chain if isinstance(chain, str) else await chain
+            async with asyncio.timeout(_SIGN_S):
+                signed = chain if isinstance(chain, str) else await chain
+        except TimeoutError:
+            self.state.complain("handler_timeout", f"{_SIGN_S} s", "SignCertificate")
+            signed = None
         except Exception as error:
             log.error("%s: the certificate could not be signed", self.state.id, exc_info=error)
             signed = None
+        finally:
+            self.state.signing -= 1
         if signed is None:
             self.state.event("certificate.refused", severity="warning", text="it was not signed", data={"type": kind})
             return

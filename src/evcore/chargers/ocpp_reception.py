@@ -19,6 +19,7 @@ from evcore.ocpp.websocket import Arrival, Closing, Receiver
 
 log = logging.getLogger("evcore.chargers.ocpp")
 
+_GIVE_UP_S = 1.0  # for what was cancelled
 _LOOK_S = 0.05  # between two looks at a connection that was pinged
 TRY_AGAIN_LATER, INTERNAL_ERROR = 1013, 1011
 
@@ -62,7 +63,7 @@ class Reception:
             return Closing()
         if not self._roster.has_room(upgrade.identity):
             raise UpgradeError(503, "too_many_stations", "no room for another station")
-        verdict = None if claim.verdict is None else self._spawn(_bool(claim.verdict))
+        verdict = None if claim.verdict is None else self._spawn(self._bounded(claim.verdict))
         return Arrival(upgrade.identity, lambda arrival: self._arrived(arrival, claim, subprotocol, verdict))
 
     def is_pending(self, station: Station) -> bool:
@@ -83,12 +84,18 @@ class Reception:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_GIVE_UP_S)  # an authenticator may not let itself be cancelled
 
     # After the upgrade
 
     def _arrived(self, arrival: Arrival, claim: Claim, subprotocol: str, verdict: asyncio.Task[bool] | None) -> None:
-        problem, subject = self._access.judge_certificate(claim, arrival.certificate)
+        try:
+            problem, subject = self._access.judge_certificate(claim, arrival.certificate)
+        except Exception:
+            log.exception("the certificate of %s could not be judged", claim.identity)
+            arrival.refuse("internal", code=INTERNAL_ERROR, blame=False)
+            return
         if problem:
             arrival.refuse(problem)
         elif verdict is not None:
@@ -104,12 +111,12 @@ class Reception:
         subject: Subject | None,
         verdict: asyncio.Task[bool],
     ) -> None:
+        await asyncio.wait({verdict}, timeout=self._verdict_s + _GIVE_UP_S)
         try:
-            async with asyncio.timeout(self._verdict_s):
-                right = await verdict
-        except TimeoutError:
+            right = verdict.result()
+        except (TimeoutError, asyncio.InvalidStateError):  # it took too long, and did not let itself be cancelled
             arrival.refuse("no_verdict", code=TRY_AGAIN_LATER, blame=False)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             log.exception("the authenticator failed")
             arrival.refuse("internal", code=INTERNAL_ERROR, blame=False)
         else:
@@ -184,6 +191,11 @@ class Reception:
         link.subject, link.pending = subject, claim.pending
         arrival.admit(link)
 
+    async def _bounded(self, verdict: Awaitable[bool]) -> bool:
+        """Raises TimeoutError. By itself, since nobody may come to wait for it: the upgrade can still fail."""
+        async with asyncio.timeout(self._verdict_s):
+            return bool(await verdict)
+
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -194,10 +206,6 @@ class Reception:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # who waits for it takes it too; where nobody does, asyncio shall not complain
-
-
-async def _bool(verdict: Awaitable[bool]) -> bool:
-    return bool(await verdict)
 
 
 def _peer(arrival: Arrival) -> str:

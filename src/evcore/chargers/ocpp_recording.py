@@ -12,36 +12,30 @@ MOST = 12  # of a station, over all its connections: fewer than its CALLs in wor
 Key = tuple[str, bytes]
 
 
-class Recording:
+class Recording(dict[Key, "asyncio.Task[Any]"]):
     """What the station says of a session is stored though its CALL was refused for taking too long, or its connection
     is gone. A station without an answer says it again: then that waits for the same record, and no second one is made.
     """
 
-    __slots__ = ("_tasks",)
-
-    def __init__(self) -> None:
-        self._tasks: dict[Key, asyncio.Task[Any]] = {}
+    __slots__ = ()
 
     def add(self, called: Called, task: asyncio.Task[Any]) -> bool:
         """A handler that stores a record goes on as this task. False: it only waits for one that is there already."""
         key = _key(called)
-        if key in self._tasks:
+        if key in self:
             return False
-        self._tasks[key] = task
-        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        self[key] = task
+        task.add_done_callback(lambda _: self.pop(key, None))
         return True
 
     def same(self, called: Called) -> asyncio.Future[Any] | None:
         """The answer to a CALL that says word for word what is being stored. To cancel it changes nothing there."""
-        task = self._tasks.get(_key(called))
+        task = self.get(_key(called))
         return None if task is None else asyncio.shield(task)
 
     @property
     def is_full(self) -> bool:
-        return len(self._tasks) >= MOST
-
-    def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self) >= MOST
 
 
 def _key(called: Called) -> Key:

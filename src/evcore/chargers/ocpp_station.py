@@ -40,6 +40,7 @@ class ChargerState:
     limits: dict[tuple[int, str], float] = field(default_factory=dict)  # A, by EVSE and charging profile purpose
     reports: dict[int, Report] = field(default_factory=dict)  # that somebody waits for, by request id
     recording: Recording = field(default_factory=Recording)
+    signing: int = 0  # certificate requests that wait for the hook
     _last_complaint_ns: int = -_QUIET_NS
     _last_mending_ns: int = -_QUIET_NS
 

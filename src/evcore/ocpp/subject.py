@@ -6,6 +6,7 @@ Part 2, A00.FR.404, A00.FR.405 and B01.FR.12.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,10 @@ class SubjectRule:
     def problem(self, identity: str, subject: Subject) -> str:
         """What is wrong with a station's certificate, "" where it is its own."""
         if self.accepts is not None:
-            return "" if self.accepts(identity, subject) else "certificate_of_another"
+            verdict = self.accepts(identity, subject)
+            if inspect.isawaitable(verdict):  # it would let everybody in
+                raise TypeError(f"accepts: expected a bool, got {type(verdict).__name__}")
+            return "" if verdict else "certificate_of_another"
         if not subject.common_name or subject.common_name != self.names.get(identity, identity):
             return "certificate_of_another"
         if self.organisation and subject.organisation != self.organisation:
