@@ -80,12 +80,13 @@ def let_binary_through() -> None:
         def feed(self, opcode: int, *rest: Any) -> bytes | None:
             if opcode != joiner.CONTINUATION:
                 self.opcode = opcode
-            check = joiner.check_text if self.opcode == joiner.TEXT else lambda message: None
-            text, joiner.check_text = joiner.check_text, check
+            if self.opcode == joiner.TEXT:
+                return super().feed(opcode, *rest)
+            judged, joiner.whole = joiner.whole, lambda message, limit: message
             try:
                 return super().feed(joiner.TEXT if opcode == joiner.BINARY else opcode, *rest)
             finally:
-                joiner.check_text = text
+                joiner.whole = judged
 
     class Typed(connection.Connection):
         __slots__ = ("opcode",)

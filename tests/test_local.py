@@ -1,7 +1,7 @@
 import asyncio
 
-from evcore.local import LocalHub
-from evcore.model import Answer, Command, Event, Health, Payment, Sample, Session, Station, Verb
+from evcore.local import LocalHub, LocalLedger
+from evcore.model import Answer, Command, Event, Health, Payment, Sample, Session, SessionRecord, Station, Verb
 
 
 def sample(value, source="meter"):
@@ -139,3 +139,14 @@ async def test_what_a_handler_does_wrong_is_an_answer():
     assert (await hub.command(Command("broken", Verb.RESET))).status == "Error"
     assert (await hub.command(Command("slow", Verb.RESET), timeout=0.01)).status == "Timeout"
     assert sum(hub.counters().values()) == 1
+
+
+async def test_of_very_many_sessions_the_first_are_forgotten_and_numbers_are_never_given_twice(monkeypatch):
+    monkeypatch.setattr("evcore.local.LEDGER_KEEPS", 3)
+    ledger = LocalLedger()
+    starts = [SessionRecord("CP1", "start", n, b"%d" % n, evse=1, connector=1, token="A") for n in range(6)]
+    given = [(await ledger.record(start)).session.transaction_id for start in starts]
+    again = await ledger.record(starts[-1])
+    assert (given, again.duplicate, again.session.transaction_id) == (["1", "2", "3", "4", "5", "6"], True, "6")
+    assert len(ledger.sessions) == len(ledger._seen) == 3
+    assert not (await ledger.record(starts[0])).duplicate

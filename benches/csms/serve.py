@@ -85,18 +85,23 @@ async def codec() -> None:
         ws_create_server,
     )
 
-    text, codec, handler = WSMsgType.TEXT, codecs()["ocpp1.6"], Handler()
+    text, made, handler = WSMsgType.TEXT, codecs(), Handler()
 
     class Station(WSListener):
+        def __init__(self, codec: Any) -> None:
+            self.codec = codec
+
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
             if frame.msg_type == text:
+                codec = self.codec
                 asked = codec.decode(frame.get_payload_as_bytes(), names="wire")
                 answer = handler.answer(asked.action, asked.payload)
                 transport.send(text, codec.encode_result(asked.id, asked.action, answer))
 
     def accept(request: Any) -> Any:
-        response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": "ocpp1.6"})
-        return WSUpgradeResponseWithListener(response, Station())
+        name = request.headers["Sec-WebSocket-Protocol"].split(",")[0].strip()
+        response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": name})
+        return WSUpgradeResponseWithListener(response, Station(made[name]))
 
     listening = await ws_create_server(accept, "127.0.0.1", 0, read_buffer_init_size=2048, backlog=1024)
     say(listening.sockets[0].getsockname()[1])

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TypeVar
 
 from evcore.model import Answer, Authorization, Command, Event, Item, Payment, Recorded, Session, SessionRecord
 from evcore.ports import CommandHandler, Traffic
 from evcore.quick import changed
 
+LEDGER_KEEPS = 100_000
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _OVER: dict[type, set[str]] = {Session: {"ended"}, Payment: {"captured", "voided", "failed"}}
 
 
@@ -162,15 +166,17 @@ class LocalHub:
 
 
 class LocalLedger:
-    """See `ports.Ledger`. In memory: nothing survives the process, for examples and tests only.
+    """See `ports.Ledger`. In memory: nothing survives the process, for examples and tests only. Of more than 100 000
+    sessions the first are forgotten, and so are starts and ends, which count once however often they are sent.
 
     tokens: who may charge; None: everyone.
     """
 
     def __init__(self, tokens: set[str] | None = None) -> None:
         self._tokens = tokens
-        self.sessions: dict[tuple[str, str], Session] = {}
-        self._seen: dict[tuple[str, str, bytes], str] = {}
+        self.sessions: OrderedDict[tuple[str, str], Session] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str, bytes], str] = OrderedDict()
+        self._count = 0
 
     async def authorize(self, station: str, token: str) -> Authorization:
         known = self._tokens is None or token in self._tokens
@@ -179,13 +185,24 @@ class LocalLedger:
     async def record(self, record: SessionRecord) -> Recorded:
         identity = (record.station, record.kind, record.payload)
         duplicate = identity in self._seen
-        transaction = record.transaction_id or self._seen.get(identity) or str(len(self.sessions) + 1)
-        self._seen[identity] = transaction
+        transaction = record.transaction_id or self._seen.get(identity) or self._next()
         before = self.sessions.get((record.station, transaction))
         session = _apply(before, record, transaction)
-        self.sessions[record.station, transaction] = session
+        _keep(self.sessions, (record.station, transaction), session)
+        if record.kind != "update":  # a second one of these changes nothing anyway
+            _keep(self._seen, identity, transaction)
         verdict = await self.authorize(record.station, record.token or session.token or "")
         return Recorded(session, verdict, duplicate)
+
+    def _next(self) -> str:
+        self._count += 1
+        return str(self._count)
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    kept[key] = value
+    if len(kept) > LEDGER_KEEPS:
+        kept.popitem(last=False)
 
 
 def _apply(before: Session | None, record: SessionRecord, transaction: str) -> Session:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from scripted_csms import Csms
 from waiting import until
 
@@ -250,3 +254,28 @@ def test_a_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     files = (str(tmp_path / "none.pem"), str(tmp_path / "none.key"))
     with pytest.raises(ConfigError, match="certificate"):
         StationClient(ConnectionProfile("wss://csms", certificate=files), "CP1", ABOUT)
+
+
+def test_a_key_with_a_password_is_refused_instead_of_asking_for_it(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("CP1")
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "chain.pem"))
+    key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"secret"))
+    )
+    code = """if True:
+        from evcore.ocpp.connection_profile import ConnectionProfile
+        from evcore.ocpp.websocket.station_client import tls_context
+        tls_context(ConnectionProfile("wss://csms", certificate=("chain.pem", "key.pem")))
+    """
+    done = subprocess.run(  # OpenSSL asks the terminal, or where there is none, standard input
+        [sys.executable, "-c", code],
+        input=b"secret\n",
+        cwd=tmp_path,
+        capture_output=True,
+        start_new_session=True,
+        timeout=30,
+        check=False,
+    )
+    assert b"ConfigError" in done.stderr

@@ -16,6 +16,13 @@ PolicyFor: TypeAlias = Callable[[Station], Policy]
 """A station, as far as it is known -> how its messages are judged. Asked when it connects, and again when its
 BootNotification has told vendor and model; before its first one these are empty."""
 
+_MONEY_2_1 = ("exclTax", "inclTax", "tax", "maxCost", "settlementAmount", "energyFee", "priceFixed", "priceKwh")
+# What a bill is made of, registers and money: read with the digits received. 1.6 has its registers in strings.
+EXACT = {
+    "1.6": (),
+    "2.0.1": ("value", "totalCost"),
+    "2.1": ("value", "totalCost", *_MONEY_2_1, "priceMinute"),
+}
 _MOST = 64  # codecs kept; a function that makes ever new policies costs time, not memory
 
 
@@ -32,9 +39,7 @@ class Codecs:
         policy = self._policy if isinstance(self._policy, Policy) else self._ask(self._policy, station)
         codec = self._made.get((version, policy))
         if codec is None:
-            # `value`: the registers of 2.x are JSON numbers, and a bill needs their digits
-            exact = () if version == "1.6" else ("value",)
-            codec = Codec(version, policy=policy, exact=exact, formats=True, limits=self._limits)
+            codec = Codec(version, policy=policy, exact=EXACT[version], formats=True, limits=self._limits)
             if len(self._made) >= _MOST:
                 self._made.clear()
             self._made[version, policy] = codec

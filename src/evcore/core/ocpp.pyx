@@ -182,6 +182,7 @@ cdef class Decoder:
             self._fill(&rules)
             status = ev_payload_read(bytes_, size, EV_SCHEMA_ANY if root == EV_SCHEMA_NONE else root, &rules, &nodes,
                                      &next_ if tape != NULL else NULL, &end, &result)
+            check_memory()
             if status != EV_JSON_OK or not (whole or ev_ocpp_closed(bytes_, size, end)):
                 return self._refuse(self._broken(bytes_, size), bytes_, size, judge, task, wire, action)
             frame._start, frame._end = <Py_ssize_t>at, <Py_ssize_t>end
@@ -271,6 +272,7 @@ cdef class Decoder:
             self._fill(&rules)
             if ev_payload_read(bytes_, size, root, &rules, &nodes, &next_, &at, &result) != EV_JSON_OK:
                 raise self._broken(bytes_, size)
+            check_memory()
             self._aim(&source, bytes_, tape, True)
             source.exact, source.paths = exact, NULL
             return build_object(&source, NULL, source.at[-1].size)
@@ -309,6 +311,7 @@ cdef class Decoder:
         self._fill(&rules)
         ev_payload_read(<const uint8_t *>PyBytes_AS_STRING(plain), <size_t>len(plain), root, &rules, &nodes, NULL,
                         &start, &again)
+        check_memory()
         if again.first.rule == EV_RULE_NONE:
             return None
         return self._report(frame, <const uint8_t *>PyBytes_AS_STRING(plain), <size_t>len(plain), 0, &again.first)

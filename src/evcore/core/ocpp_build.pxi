@@ -24,9 +24,17 @@ cdef double real(const uint8_t *text, size_t size) noexcept:
     return value
 
 
+cdef int check_memory() except -1:
+    """After each reading, or what failed in one would be told to the next."""
+    global no_memory
+    if no_memory:
+        no_memory = False
+        raise MemoryError
+    return 0
+
+
 cdef object number(const uint8_t *text, size_t size, bint exact):
     """A number with a fraction or exponent: Decimal with its digits, or the nearest float."""
-    global no_memory
     cdef double value
     if exact:
         try:
@@ -35,9 +43,7 @@ cdef object number(const uint8_t *text, size_t size, bint exact):
             pass
     if not ev_json_real(text, size, &value):
         value = real(text, size)
-        if no_memory:
-            no_memory = False
-            raise MemoryError
+        check_memory()
     return value
 
 

@@ -7,8 +7,10 @@ import contextlib
 import ssl as tls
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+from evcore.certificates import load_chain
 from evcore.errors import CallError, ConfigError, LinkError, StoreError
 from evcore.ocpp.backoff import RetryBackOff
 from evcore.ocpp.codec import Codec
@@ -387,13 +389,12 @@ def tls_context(profile: ConnectionProfile) -> tls.SSLContext | None:
         return None
     if profile.ssl is not None:
         return profile.ssl
-    what = "ca"
     try:
         context = tls.create_default_context(cafile=profile.ca)
         context.minimum_version = tls.TLSVersion.TLSv1_2
         if profile.certificate is not None:
-            what = "certificate"
-            context.load_cert_chain(*profile.certificate)
+            chain, key = map(Path, profile.certificate)
+            load_chain(context, chain, key, None, file="ConnectionProfile", where="certificate")
     except (OSError, ValueError) as error:
-        raise ConfigError("ConnectionProfile", what, "readable PEM files", f"{error}") from error
+        raise ConfigError("ConnectionProfile", "ca", "readable PEM files", f"{error}") from error
     return context
