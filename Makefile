@@ -41,6 +41,7 @@ lint: build
 	@$(BIN)/mypy
 	@$(BIN)/stubtest --concise --ignore-unused-allowlist --allowlist .ci/stubtest-allowed evcore.core.can evcore.core.modbus evcore.core.ocpp evcore.core.ocpp_encode evcore.core.ocpp_schema
 	@$(BIN)/lint-imports
+	@! grep -rnE '^(<<<<<<<|>>>>>>>) ' --include='*.md' --include='*.toml' docs examples *.md
 	@find native fuzz -name '*.[ch]' -print0 | xargs -0 $(BIN)/clang-format --dry-run --Werror
 
 format: build

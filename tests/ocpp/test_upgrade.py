@@ -147,6 +147,7 @@ def test_a_message_is_the_same_however_it_is_cut(text: str, cuts: list[int]) -> 
         ([(TEXT, b"\xc3", True, False)], 1007),
         ([(TEXT, b"x" * 60, False, False), (CONTINUATION, b"x" * 60, False, False)], 1009),
         ([(TEXT, b"x" * 101, True, False)], 1009),
+        ([(TEXT, b"", False, False), *[(CONTINUATION, b"", False, False)] * 64], 1009),
     ],
 )
 def test_a_broken_message_names_the_close_code(frames: list[tuple[int, bytes, bool, bool]], code: int) -> None:

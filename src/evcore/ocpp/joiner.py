@@ -8,6 +8,7 @@ from evcore.errors import MessageError
 from evcore.ocpp.deflate import Deflate, TooBig
 
 CONTINUATION, TEXT, BINARY = 0, 1, 2
+_EMPTY = 64  # fragments of one message that hold nothing: bytes are limited, these would never end
 
 
 class Violation(MessageError):
@@ -21,12 +22,13 @@ class Violation(MessageError):
 class Joiner:
     """Joins the fragments of one connection. limit: bytes of a message, inflated. deflate: as negotiated."""
 
-    __slots__ = ("_compressed", "_limit", "_parts", "deflate")
+    __slots__ = ("_compressed", "_empty", "_limit", "_parts", "deflate")
 
     def __init__(self, limit: int, deflate: Deflate | None = None) -> None:
         self._limit, self.deflate = limit, deflate
         self._parts: bytearray | None = None
         self._compressed = False
+        self._empty = 0
 
     def feed(self, opcode: int, payload: bytes, fin: bool, compressed: bool, reserved: bool) -> bytes | None:
         """A data frame; the message when it is whole. OCPP is text (OCPP-J 1.6, 3.1). Raises Violation."""
@@ -40,11 +42,13 @@ class Joiner:
             if fin:
                 return self._whole(payload, compressed)
             self._parts, self._compressed = bytearray(), compressed
-        if len(self._parts) + len(payload) > self._limit:
+        self._empty += not payload
+        if len(self._parts) + len(payload) > self._limit or self._empty > _EMPTY:
             raise Violation(1009, "too_big")
         self._parts += payload
         if not fin:
             return None
+        self._empty = 0
         message, self._parts = bytes(self._parts), None
         return self._whole(message, self._compressed)
 
