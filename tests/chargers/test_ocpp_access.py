@@ -316,6 +316,14 @@ async def test_a_station_is_let_in_again_from_where_others_fail(csms: Start, wai
     assert site.server.stats.refused == {"credentials": 6, "too_many_failures": 1}
 
 
+async def test_a_station_gets_in_beside_one_that_repeats_a_wrong_password(csms: Start) -> None:
+    site = await csms(passwords={"CP1": PASSWORD, "CP2": PASSWORD})
+    wrong = [await status(site, "CP2", Authorization=write_basic("CP2", "forgotten")) for _ in range(30)]
+    assert wrong == [401] * 10 + [429] * 20
+    await dial(site, password=PASSWORD)
+    assert site.server.stats.refused == {"credentials": 10, "too_many_failures": 20}
+
+
 async def test_slow_handshakes_of_one_address_keep_no_other_away(csms: Start, wait_until: Until) -> None:
     site = await csms(passwords={"CP1": PASSWORD}, max_opening=50)
     slow = [await Raw.dial(site.server.port, source="127.0.2.1") for _ in range(300)]

@@ -57,6 +57,42 @@ def test_where_a_station_was_let_in_it_is_let_in_again_whatever_others_do_there(
     assert not admission.admits("10.0.0.1", 0)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_neighbours_that_repeat_what_is_wrong_do_not_use_up_their_address(known: bool) -> None:
+    admission, judged, now = Admission(), 0, 0
+    for _ in range(3600):  # an hour: three at one address, each tries every second
+        now += SECOND
+        for name in ("WRONG1", "WRONG2", "WRONG3"):
+            if admission.admits("10.0.0.1", now) and admission.may_try("10.0.0.1", name, now):
+                judged += 1
+                admission.failed("10.0.0.1", name if known else None, now, name=name)
+        if now > 30 * SECOND:
+            assert admission.admits("10.0.0.1", now)
+            assert admission.may_try("10.0.0.1", "GENUINE", now)
+    assert judged <= 3 * (10 + 60), "and less is judged than an address may try"
+    admission.succeeded("10.0.0.1", "WRONG1")
+    assert admission.may_try("10.0.0.1", "WRONG1", now)
+
+
+def test_a_flood_of_one_identity_from_one_address_is_soon_not_read_any_more() -> None:
+    admission, read, judged = Admission(), 0, 0
+    for n in range(10_000):  # in ten seconds
+        if admission.admits("10.0.0.1", n * SECOND // 1000):
+            read += 1
+            if admission.may_try("10.0.0.1", "CP1", n * SECOND // 1000):
+                judged += 1
+                admission.failed("10.0.0.1", "CP1", n * SECOND // 1000, name="CP1")
+    assert (judged, read < 10 + 100 + 10 * 10 + 2) == (10, True)
+    assert admission.admits("10.0.0.1", 11 * SECOND)
+
+
+def test_without_a_limit_for_addresses_as_behind_a_proxy_an_identity_has_none_there_either() -> None:
+    admission = Admission(failures=0, identity_failures=0)
+    for _ in range(100):
+        admission.failed("10.0.0.1", "CP1", 0, name="CP1")
+    assert admission.may_try("10.0.0.1", "CP1", 0)
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(ADDRESSES[1:]), st.sampled_from([*IDENTITIES, None]), st.integers(0, 3 * SECOND)),

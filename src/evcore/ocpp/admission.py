@@ -2,7 +2,10 @@
 
 Only failures are counted, and nobody who fails can keep a genuine station away: an address pays for its own failures
 only, an identity under attack is closed to those who have failed and to nobody else, and where a station was let in
-before, it is let in again, whatever others did from there.
+before, it is let in again, whatever others did from there. Where it was not, say since a restart, others at its address
+cannot keep it away for long by repeating what is wrong: one identity soon has no more tries there, and then spends no
+more of what the address may. Who tries ever new names from there still can: what comes from a spent address cannot be
+told from a guess before it is judged, and a limit that judges every guess is none.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
+_TRIES, _TRY_NS = 10, 60_000_000_000  # failures of one identity at one address; one of them is forgiven in this time
+_NOISE, _NOISE_NS = 100, 100_000_000  # the same of tries that came though there were none left
 _SLOW_NS = 2_000_000_000  # a handshake older than this is given up for a new one when there are too many
 
 T = TypeVar("T", bound=Hashable)
@@ -54,7 +59,8 @@ class _Debts:
 class Admission:
     """failures: how many an address may have, 0 for any number. identity_failures: after so many at one identity, from
     wherever, an address that has failed is not heard there until all its failures are forgiven, 0 for never. One
-    failure is forgiven every `forgive` ns. addresses, homes: how many are remembered."""
+    failure is forgiven every `forgive` ns. addresses, homes: how many are remembered. Where `failures` is not 0, 10
+    failures are enough for one identity at one address, and one of these is forgiven every minute."""
 
     def __init__(
         self,
@@ -67,12 +73,15 @@ class Admission:
     ) -> None:
         self._failures, self._identity_failures, self._most_homes = failures, identity_failures, homes
         self._addresses, self._identities = _Debts(forgive, addresses), _Debts(forgive, addresses)
+        self._pairs, self._noise = _Debts(_TRY_NS, 4 * addresses), _Debts(_NOISE_NS, addresses)
         self._homes: OrderedDict[str, str] = OrderedDict()  # identity -> the address where it was last let in
         self._guests: dict[str, int] = {}  # address -> identities that have their home there
 
     def admits(self, address: str, now: int) -> bool:
         """May this address open another connection? Asked before anything is read. now: monotonic ns."""
-        return not self._is_spent(address, now) or address in self._guests
+        if address in self._guests:
+            return True
+        return not self._is_spent(address, now) and self._noise.of(address, now) < _NOISE
 
     def may_try(self, address: str, identity: str, now: int) -> bool:
         """May this address show a password for this identity?"""
@@ -80,13 +89,18 @@ class Admission:
             return True
         if self._is_spent(address, now):
             return False
+        if self._failures and self._pairs.of(_pair(address, identity), now) >= _TRIES:
+            self._noise.add(address, now)
+            return False
         attacked = self._identity_failures and self._identities.of(identity, now) >= self._identity_failures
         return not attacked or not self._addresses.of(address, now)
 
-    def failed(self, address: str, identity: str | None, now: int) -> bool:
-        """A handshake from there came to nothing; identity: whose password was wrong. True: just now there were too
-        many at this identity."""
+    def failed(self, address: str, identity: str | None, now: int, *, name: str = "") -> bool:
+        """A handshake from there came to nothing; identity: whose password was wrong. name: who it said it was, known
+        or not. True: just now there were too many at this identity."""
         self._addresses.add(address, now)
+        if name or identity:
+            self._pairs.add(_pair(address, identity or name), now)
         if identity is None:
             return False
         before = self._identities.of(identity, now)
@@ -96,6 +110,7 @@ class Admission:
     def succeeded(self, address: str, identity: str) -> None:
         """A station was let in: stations behind one address do not suffer for one that is not."""
         self._addresses.clear(address)
+        self._pairs.clear(_pair(address, identity))
         before = self._homes.get(identity)
         if before == address:
             return
@@ -118,6 +133,10 @@ class Admission:
     def __len__(self) -> int:
         """Addresses that have failed."""
         return len(self._addresses)
+
+
+def _pair(address: str, identity: str) -> str:
+    return f"{address} {identity}"
 
 
 class Handshakes(Generic[T]):

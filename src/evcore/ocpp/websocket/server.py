@@ -224,7 +224,7 @@ class Listening:
 
     def _fail(self, reason: str, peer: str, identity: str, *, blame: bool = True) -> None:
         guessed = identity if reason == _CREDENTIALS else None
-        if blame and peer and self._admission.failed(peer, guessed, time.monotonic_ns()):
+        if blame and peer and self._admission.failed(peer, guessed, time.monotonic_ns(), name=identity):
             self._refused(GUESSING, peer, identity)
         self._refused(reason, peer, identity)
 
