@@ -1,7 +1,8 @@
 """One CSMS for the benches: `python benches/csms/serve.py NAME` prints its port and serves until it is killed.
 
 codec: evcore's codec on picows without a session, which is no CSMS: what the session and the door add to it.
-link: evcore's door, session and codec, with a handler. server: the whole OcppServer with a ledger in memory.
+link: evcore's door, session and codec, with a handler. server: the whole OcppServer with a ledger in memory and the
+collector set as `evcore run` sets it.
 mobilityhouse: the peer on websockets. picows: no CSMS at all, sends each frame back: what nobody can fall below in
 Python. All on uvloop, validating strictly, without compression.
 """
@@ -129,8 +130,10 @@ async def link() -> None:
 
 async def server() -> None:
     from evcore.chargers import OcppServer
+    from evcore.gateway.runner import calm_collector
     from evcore.local import LocalHub, LocalLedger
 
+    calm_collector()
     csms = OcppServer(port=int(os.environ.get("PORT", "0")), ledger=LocalLedger())
     serving = asyncio.create_task(csms.run(LocalHub()))
     await csms.started.wait()

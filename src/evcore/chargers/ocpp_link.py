@@ -76,6 +76,8 @@ class StationLink(Link):
 
     def on_closed(self, code: int, reason: str) -> None:
         self._keeper.ended(self, reason)
+        self.release = _nothing
+        del self.dialect  # it knows this link: ten thousand such circles stop the server while they are collected
 
     def on_anomaly(self, anomaly: Anomaly) -> None:
         self.state.complain(anomaly.reason, anomaly.detail, anomaly.action)

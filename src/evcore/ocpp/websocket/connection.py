@@ -166,7 +166,8 @@ class Connection(WSListener):
             return
         self._untold = False
         self._owner.discard(self)
-        self._guard(lambda: self._receiver.closed(self._code, self._reason))
+        receiver, self._receiver = self._receiver, _NOBODY  # it may know us: a circle would wait for the collector
+        self._guard(lambda: receiver.closed(self._code, self._reason))
         if self._ended is None:
             self._ended = asyncio.Event()
         self._ended.set()
@@ -278,6 +279,17 @@ class Connection(WSListener):
             step()
         except Exception:
             log.exception("the receiver of %s failed", self.peer)
+
+
+class _Nobody:
+    """A `Receiver`."""
+
+    def opened(self, connection: Connection) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def closed(self, code: int, reason: str) -> None: ...
+
+
+_NOBODY = _Nobody()
 
 
 class _HangUpsExpected:

@@ -161,6 +161,7 @@ class Link:
             self._timer.cancel()
             self._timer = None
         self.on_closed(code, reason)
+        self._handle = _hear_nothing  # a handler that knows this link would be a circle
 
     # Inside
 
@@ -300,6 +301,10 @@ class Link:
     def _due(self) -> None:
         self._timer = None
         self._pump(time.monotonic_ns())
+
+
+def _hear_nothing(called: Called) -> Any:
+    raise CallError("InternalError", "the connection has ended")
 
 
 async def _await(work: Awaitable[Any]) -> Any:
