@@ -254,3 +254,11 @@ async def test_nothing_starts_on_connector_0_of_a_16_station(csms: Start, peer: 
     with pytest.raises(PropertyConstraintViolationError):
         await station.tell("StartTransaction", connector_id=0, id_tag="T1", meter_start=0, timestamp=NOW)
     assert site.ledger.sessions == {}
+
+
+@pytest.mark.parametrize("price", ["per_kwh", "per_hour", "per_session"])
+async def test_a_price_beyond_all_money_is_a_wrong_argument(csms: Start, peer: Start, price: str) -> None:
+    site = await csms()
+    station = await peer(site, "2.1")
+    answer = await site.command(Verb.SET_TARIFF, currency="EUR", **{price: 1e30})
+    assert (answer.status, price in answer.reason, station.asked) == ("Invalid", True, [])
