@@ -150,3 +150,23 @@ async def test_of_very_many_sessions_the_first_are_forgotten_and_numbers_are_nev
     assert (given, again.duplicate, again.session.transaction_id) == (["1", "2", "3", "4", "5", "6"], True, "6")
     assert len(ledger.sessions) == len(ledger._seen) == 3
     assert not (await ledger.record(starts[0])).duplicate
+
+
+async def test_energy_is_the_difference_of_registers_to_the_last_digit():
+    ledger = LocalLedger()
+    start = SessionRecord("CP1", "start", 1, b"1", transaction_id="t", meter="123456789012345678.10")
+    end = SessionRecord("CP1", "end", 2, b"2", transaction_id="t", meter="123456789012345679.35")
+    assert (await ledger.record(start)).session.energy_wh == 0
+    assert (await ledger.record(end)).session.energy_wh == 1.25
+
+
+async def test_a_session_that_is_heard_of_is_not_forgotten_for_new_ones(monkeypatch):
+    monkeypatch.setattr("evcore.local.LEDGER_KEEPS", 3)
+    ledger = LocalLedger()
+    old = SessionRecord("CP1", "start", 1, b"old", transaction_id="old", meter="1")
+    await ledger.record(old)
+    for n in range(6):
+        await ledger.record(SessionRecord("CP2", "start", n, b"%d" % n, transaction_id=str(n)))
+        update = SessionRecord("CP1", "update", n, b"u%d" % n, transaction_id="old", meter=str(n + 2))
+        assert (await ledger.record(update)).session.energy_wh == n + 1
+        assert (await ledger.record(old)).duplicate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from decimal import Decimal
 from typing import TypeVar
 
 from evcore.model import Answer, Authorization, Command, Event, Item, Payment, Recorded, Session, SessionRecord
@@ -166,8 +167,9 @@ class LocalHub:
 
 
 class LocalLedger:
-    """See `ports.Ledger`. In memory: nothing survives the process, for examples and tests only. Of more than 100 000
-    sessions the first are forgotten, and so are starts and ends, which count once however often they are sent.
+    """See `ports.Ledger`. In memory: nothing survives the process, for examples and tests only. A start or end counts
+    once however often it is sent. Sessions, and starts and ends, are kept until 100 000 others were heard of since:
+    no station sends a record again for so long.
 
     tokens: who may charge; None: everyone.
     """
@@ -201,6 +203,7 @@ class LocalLedger:
 
 def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
     kept[key] = value
+    kept.move_to_end(key)
     if len(kept) > LEDGER_KEEPS:
         kept.popitem(last=False)
 
@@ -219,7 +222,7 @@ def _apply(before: Session | None, record: SessionRecord, transaction: str) -> S
             meter_start=record.meter,
         )
     first = before.meter_start or record.meter
-    energy = float(record.meter) - float(first) if record.meter and first else before.energy_wh
+    energy = float(Decimal(record.meter) - Decimal(first)) if record.meter and first else before.energy_wh
     if record.kind != "end":
         return changed(before, meter_start=first, energy_wh=energy)
     return changed(
