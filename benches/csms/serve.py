@@ -55,11 +55,11 @@ _pauses: list[asyncio.Task[None]] = []
 
 def codecs() -> dict[str, Any]:
     """By subprotocol, as `OcppServer` has them."""
+    from evcore.chargers.ocpp_codecs import EXACT
     from evcore.ocpp import Codec
     from evcore.ocpp.upgrade import VERSIONS
 
-    exact = ["sampledValue/value", "totalCost"]
-    return {name: Codec(version, exact=exact, formats=True) for name, version in VERSIONS.items()}
+    return {name: Codec(version, exact=EXACT[version], formats=True) for name, version in VERSIONS.items()}
 
 
 class Handler:
