@@ -68,7 +68,8 @@ class Event:
     """Something that happened: delivered once to each consumer, in order, never conflated.
 
     kind: dotted, for example "session.started", "session.ended", "fault.raised", "fault.cleared", "payment.captured",
-    "security.refused", "command.answered". data: JSON values only.
+    "security.refused", "command.answered". data: JSON values only; a number that no float holds may be a Decimal, which
+    goes out as a number with all its digits.
     """
 
     source: str
@@ -279,7 +280,7 @@ class Answer:
     status: its own word (Accepted, Rejected, Unlocked, RebootRequired, ...), or ours: NotSupported (it cannot), Offline
     (no such device connected), Invalid (a wrong argument, it was not asked), Timeout (no answer in time),
     Error (it answered with an error). ok: the device will do or did it. reason: one line. data: the device's answer in
-    full, wire names.
+    full, wire names; JSON values as in `Event`.
     """
 
     status: str

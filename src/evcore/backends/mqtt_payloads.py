@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,9 +18,20 @@ _FIELDS = {"id", "args", "reply_to"}
 
 def _encode(body: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(body, default=str)
+        return orjson.dumps(body, default=_other)
     except TypeError:  # integers of more than 64 bits, lone surrogates, keys that are no text: told all the same
-        return json.dumps(body, default=str, skipkeys=True).encode()
+        return json.dumps(body, default=_near, skipkeys=True).encode()
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value)) if value.is_finite() else None
+    return str(value)
+
+
+def _near(value: Any) -> Any:
+    """json has no way to write a Decimal as a number."""
+    return float(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
 
 
 def sample_payload(sample: Sample, *, held_back: bool = False) -> bytes:

@@ -6,11 +6,12 @@ DataTransfers of OCA's "OCPP & California Pricing Requirements", where `StationR
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import orjson
 
 from evcore.chargers.ocpp_services import Peer, StationRules
 from evcore.errors import CallError, EvcoreError
@@ -46,7 +47,7 @@ def running_cost_16(session: Session, cost: Decimal, charging: str | None) -> di
         "transactionId": int(session.transaction_id),
         "timestamp": rfc3339(time.time_ns()),
         "meterValue": _meter_wh(session),
-        "cost": float(cost),
+        "cost": cost,
         "state": "Charging" if charging in (None, "Charging") else "Idle",
     }
 
@@ -54,12 +55,17 @@ def running_cost_16(session: Session, cost: Decimal, charging: str | None) -> di
 def final_cost_16(session: Session, cost: Decimal) -> dict[str, Any]:
     """FinalCost of the application note."""
     text = f"{cost} {session.currency or ''}".strip()
-    return {"transactionId": int(session.transaction_id), "cost": float(cost), "priceText": text}
+    return {"transactionId": int(session.transaction_id), "cost": cost, "priceText": text}
 
 
 def transfer_16(message: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """A DataTransfer of the application note."""
-    return {"vendorId": COST_VENDOR, "messageId": message, "data": json.dumps(data, separators=(",", ":"))}
+    text = orjson.dumps(data, default=_digits).decode()
+    return {"vendorId": COST_VENDOR, "messageId": message, "data": text}
+
+
+def _digits(cost: Decimal) -> orjson.Fragment:
+    return orjson.Fragment(str(cost))
 
 
 def _meter_wh(session: Session) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from evcore.chargers.ocpp_recording import Recording
@@ -245,9 +246,12 @@ def shown(message: Called | Notified, part: Any = None) -> Mapping[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """JSON values only: a Decimal becomes the number it stands for."""
+    """As the model has it: a Decimal becomes the float that says the same; it stays where none does."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float)) else float(value)
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    return number if Decimal(repr(number)) == value else value

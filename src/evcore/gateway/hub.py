@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from evcore.local import LocalHub
@@ -115,7 +116,7 @@ def shown(value: Any, depth: int = 0, *, secret: bool = False) -> Any:
     """`value` as an event may show it: JSON values, bounded, without passwords, keys and the user part of URLs."""
     if secret:
         return HIDDEN
-    if isinstance(value, bool | int | float | None):
+    if isinstance(value, bool | int | float | Decimal | None):
         return value
     if isinstance(value, str):
         text = without_user(value[: 4 * _LONG])
