@@ -23,6 +23,12 @@ Node = dict[str, Any]
 Path = tuple[str | int, ...]
 
 
+@functools.cache
+def by_digits(schema: Schema) -> bool:
+    """Must some number be judged by its digits, not as a double?"""
+    return b'"multipleOf"' in orjson.dumps(schema.root)
+
+
 def raw(text: str) -> orjson.Fragment:
     """A value in exactly this spelling."""
     return orjson.Fragment(text)

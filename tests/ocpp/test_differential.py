@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 import orjson
 import pytest
-from ocpp_cases import Case, Cases
+from ocpp_cases import Case, Cases, by_digits
 
 from evcore.errors import FrameError, PayloadError
 from evcore.ocpp import Codec, Limits
@@ -40,12 +40,12 @@ class Judge:
     def __init__(self, schema: Schema) -> None:
         draft = jsonschema.validators.validator_for(schema.root)  # by its $schema: 4 or 6
         self.schema = schema
-        self.validator = draft(_decimals(schema.root) if schema.decimal else schema.root)
+        self.validator = draft(_decimals(schema.root) if by_digits(schema) else schema.root)
 
     def read(self, text: bytes) -> Any:
         """The payload as it is judged, {} for null; raises JSONDecodeError where orjson does."""
         payload = orjson.loads(text)
-        if self.schema.decimal:
+        if by_digits(self.schema):
             payload = json.loads(text, parse_float=Decimal)
         return {} if payload is None else payload
 
@@ -154,7 +154,7 @@ class Sides:
             assert (found.code, found.path, found.expected) == (refusal.code, refusal.path, refusal.expected)
             assert (found.id, found.action, found.type) == (refusal.id, refusal.action, refusal.type)
         else:
-            assert self.schema.decimal
+            assert by_digits(self.schema)
             assert self.judge.is_valid(found[len(self.head) : -1])
 
 

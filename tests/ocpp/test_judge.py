@@ -9,7 +9,7 @@ from itertools import islice
 import jsonschema
 import orjson
 import pytest
-from ocpp_cases import Cases
+from ocpp_cases import Cases, by_digits
 
 from evcore.core.ocpp import is_date_time
 from evcore.ocpp.judge import Judge
@@ -22,7 +22,7 @@ CASES = 20  # of each of the 387 schemas
 
 def found_by_jsonschema(schema: Schema, text: bytes) -> set[tuple[str, str]]:
     """(code, path) of every violation; the place of a missing or surplus member is its own."""
-    payload = parse(text) if schema.decimal else orjson.loads(text)
+    payload = parse(text) if by_digits(schema) else orjson.loads(text)
     payload = {} if payload is None else payload
     draft = jsonschema.validators.validator_for(schema.root)  # by its $schema: 4 or 6
     root = json.loads(json.dumps(schema.root), parse_float=Decimal)

@@ -23,16 +23,14 @@ VERSIONS = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
 
 
 class Schema:
-    """One message. root: its JSON schema with all references resolved. decimal: some number must be judged by its
-    digits, not as a double."""
+    """One message. root: its JSON schema with all references resolved."""
 
-    __slots__ = ("action", "decimal", "root", "version")
+    __slots__ = ("action", "root", "version")
 
     def __init__(self, version: str, action: str, text: bytes) -> None:
         document = orjson.loads(text)
         self.version, self.action = version, action
         self.root: dict[str, Any] = _resolve(document, document.get("definitions", {}), {})
-        self.decimal = b'"multipleOf"' in text
 
     def __repr__(self) -> str:
         return f"Schema({self.version!r}, {self.action!r})"

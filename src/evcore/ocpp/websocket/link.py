@@ -182,7 +182,7 @@ class Link:
 
     def _dispatch(self, event: Event) -> None:
         match event:
-            case Called():  # what `take` returns is no event
+            case Called():  # of `Session.receive` only; `received` takes them, so none comes here
                 self._called(event)
             case Finished():
                 self._finished(event)
