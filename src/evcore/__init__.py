@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore import backends, can, chargers, errors, gateway, meters, modbus, model, ocpp, sim
@@ -29,3 +29,4 @@ __all__ = [
 
 
 __getattr__ = exports(__name__, {name: f"{__name__}.{name}" for name in __all__[1:]})
+__dir__ = listing(__name__)

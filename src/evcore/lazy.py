@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
+
+
+def listing(package: str) -> Callable[[], list[str]]:
+    """The package's module `__dir__`: what it has so far, and what it would import."""
+
+    def names() -> list[str]:
+        module = vars(sys.modules[package])
+        return sorted({*module, *module["__all__"]})
+
+    return names
 
 
 def exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.backends.http import HttpBackend
@@ -28,3 +28,4 @@ __getattr__ = exports(
         "MqttSource": "evcore.backends.mqtt_source",
     },
 )
+__dir__ = listing(__name__)

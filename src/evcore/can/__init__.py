@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.can import gbt27930, j1939
@@ -37,3 +37,4 @@ __getattr__ = exports(
         "read_log": "evcore.can.log",
     },
 )
+__dir__ = listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.certificates import ServerCertificates
@@ -31,3 +31,4 @@ __getattr__ = exports(
         "SubjectRule": "evcore.ocpp.subject",
     },
 )
+__dir__ = listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.gateway.config import Config, load, parse
@@ -26,3 +26,4 @@ __getattr__ = exports(
         "parse": "evcore.gateway.config",
     },
 )
+__dir__ = listing(__name__)

@@ -44,7 +44,7 @@ def explain(
         list[Version] | None, typer.Option("--version", help="Judge by this one; without, by what fits best.")
     ] = None,
     action: Annotated[
-        str | None, typer.Option("--action", metavar="NAME", help="Of answers whose call is not in FILE.")
+        str | None, typer.Option("--action", metavar="NAME", help="Action of answers whose call is not in FILE.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.meters.can_source import CanSource
@@ -22,3 +22,4 @@ __getattr__ = exports(
         "ModbusMeter": "evcore.meters.modbus_meter",
     },
 )
+__dir__ = listing(__name__)

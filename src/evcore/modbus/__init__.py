@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.core.modbus import Layout, Point, ReadRequest, Request, WriteRequest, crc16, decode_registers
@@ -52,3 +52,4 @@ __getattr__ = exports(
         "decode_registers": "evcore.core.modbus",
     },
 )
+__dir__ = listing(__name__)

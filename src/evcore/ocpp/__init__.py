@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.ocpp import routing, v16, v21, v201
@@ -58,3 +58,4 @@ __getattr__ = exports(
         "StationClient": "evcore.ocpp.websocket.station_client",
     },
 )
+__dir__ = listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evcore.lazy import exports
+from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.sim.broker import EmbeddedBroker
@@ -42,3 +42,4 @@ __getattr__ = exports(
         "VirtualClock": "evcore.sim.clock",
     },
 )
+__dir__ = listing(__name__)

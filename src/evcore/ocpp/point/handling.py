@@ -337,7 +337,10 @@ class Handling:
 
 
 def _unhandled(action: str) -> Exception:
-    error: Exception = NotSupportedError(details={"cause": f"No handler for {action} registered."})
+    error: Exception = NotSupportedError(  # in words of our own: `ocpp` has swapped those of the two codes
+        description=f"{action} is known, but not supported here",
+        details={"cause": f"No handler for {action} registered."},
+    )
     return error
 
 
