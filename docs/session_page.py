@@ -43,9 +43,9 @@ def session() -> str:
             f"{_list(TRIGGERS | set(REPORTS))} and the station agreed to: once, but as often as it likes "
             f"{_list(MANY)}, until the next BootNotification is answered. "
             f"{_list(TRIGGER_NAMES)} bring `SignCertificate`.",
-            "### Whose turn it is: `Priority`",
+            "### Whose turn it is: `evcore.ocpp.rules.Priority`",
             table(("priority", "CALLs, unless the caller says otherwise"), _priorities()),
-            "### How a call ends: `Outcome`",
+            "### How a call ends: `evcore.ocpp.events.Outcome`",
             table(("outcome", "of `Finished`, once for every own CALL"), _outcomes()),
         ]
     )

@@ -40,7 +40,8 @@ async def main(path: Path) -> None:
     while kind != "session.ended":  # your backend: send each, then `done`; what fails comes again
         for fact in await outbox.next():
             kind = fact.kind
-            print(kind, fact.body.get("energy_wh"), "Wh", fact.body.get("cost"), fact.body.get("currency"))
+            energy_wh, cost = fact.body.get("energy_wh"), fact.body.get("cost")
+            print(f"{kind}: {energy_wh} Wh, {cost} cents, {fact.body.get('currency')}")
             await outbox.done([fact.id])
     for task in (charging, serving):
         task.cancel()

@@ -143,6 +143,17 @@ async def test_a_station_that_is_not_accepted_waits_and_one_that_is_forgotten_bo
         await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+async def test_a_token_that_is_not_accepted_is_counted(version: str) -> None:
+    async with Csms(f"ocpp{version}") as csms:
+        info = "idTagInfo" if version == "1.6" else "idTokenInfo"
+        csms.rules["Authorize"] = lambda _: {info: {"status": "Blocked"}}
+        plan = FleetPlan(csms.url, 1, (version,))
+        report = await run_until(lambda report: report.denied, plan)
+        assert report.ok
+        assert report.denied == {"Authorize": report.results["Authorize"]}
+
+
 async def test_a_server_that_hangs_up_or_says_nonsense_is_told_of_and_connected_to_again() -> None:
     async with Csms("ocpp1.6") as csms:
         fleet = Fleet(FleetPlan(csms.url, 2, rate=20))
@@ -199,12 +210,18 @@ async def test_the_command_prints_one_json_object_and_its_exit_code_tells() -> N
 async def test_ctrl_c_shows_what_was_counted() -> None:
     async with serving() as (server, _):
         arguments = ["sim", "fleet", server.url, "--stations", "2", "--for", "60", "--json"]
-        command = "from evcore.gateway.cli import main; main()"
+        # A shell that starts its tests in the background lets them and their children ignore Ctrl-C.
+        command = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        command += "from evcore.gateway.cli import main; main()"
         running = await asyncio.create_subprocess_exec(sys.executable, "-c", command, *arguments, stdout=PIPE)
-        while server.stats.received < 20:
-            await asyncio.sleep(0.02)
-        running.send_signal(signal.SIGINT)
-        out, _ = await asyncio.wait_for(running.communicate(), 20)
+        try:
+            await until(lambda: server.stats.received >= 20, within_s=30)
+            running.send_signal(signal.SIGINT)
+            out, _ = await asyncio.wait_for(running.communicate(), 30)
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.communicate()
     told = json.loads(out)
     assert running.returncode == 130
     assert told["answered"] >= 18

@@ -113,7 +113,7 @@ def _show(told: dict[str, Any]) -> None:
         console.print(f"  {action:20} {numbers}")
     console.print(
         f"sent {told['sent']}, answered {told['answered']} ({told['per_second']}/s), refused {told['refused']}, "
-        f"not answered {told['unanswered']}, cut off {told['cut_off']}"
+        f"token denied {told['denied']}, not answered {told['unanswered']}, cut off {told['cut_off']}"
     )
     console.print(f"latency p50 {latency['p50']} ms, p99 {latency['p99']} ms, longest {latency['max']} ms")
     for what in ("not_connected", "lost", "closings", "asked", "nonsense", "behind", "faults"):

@@ -32,12 +32,14 @@ class Histogram:
 
 class FleetReport:
     """drops, broken: faults that the fleet made. broken_refused: CALLERRORs for them. cut: CALLs whose answer a
-    connection's end cut off. asked: CALLs of the CSMS. nonsense: what came and is nothing. closings: by code."""
+    connection's end cut off. denied: answers that do not accept the driver's token, by action. asked: CALLs of the
+    CSMS. nonsense: what came and is nothing. closings: by code."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
+        self.denied: Counter[str] = Counter()
         self.closings: Counter[str] = Counter()
         self.latency, self.opening = Histogram(), Histogram()
         self.failures: Counter[str] = Counter()
@@ -66,6 +68,7 @@ class FleetReport:
             "sent": sum(self.calls.values()),
             "answered": answered,
             "refused": sum(self.refusals.values()),
+            "denied": sum(self.denied.values()),
             "unanswered": self.unanswered,
             "cut_off": self.cut,
             "per_second": round(answered / self.seconds, 1) if self.seconds else 0.0,
@@ -80,7 +83,12 @@ class FleetReport:
             "nonsense": self.nonsense,
             "behind": self.behind,
             "actions": {
-                action: {"sent": n, "answered": self.results[action], "refused": self.refusals[action]}
+                action: {
+                    "sent": n,
+                    "answered": self.results[action],
+                    "refused": self.refusals[action],
+                    "denied": self.denied[action],
+                }
                 for action, n in sorted(self.calls.items())
             },
         }

@@ -190,6 +190,9 @@ class FleetStation(WSListener):
                 self._fleet.pause(self, float(answer.get("interval") or 10))
         elif self._action == "StartTransaction":
             self._transaction = b"%d" % answer["transactionId"]
+        about_token = answer.get("idTokenInfo") or answer.get("idTagInfo")
+        if about_token and about_token.get("status") != "Accepted":
+            self._fleet.report.denied[self._action] += 1
 
     def _refused(self, code: Any) -> None:
         if code == "SecurityError":
