@@ -6,7 +6,7 @@ Run: uvicorn --app-dir examples fastapi_csms:app --port 9000
 
 from contextlib import suppress
 
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 
 from evcore.ocpp import v16
 from evcore.ocpp.routing import on
@@ -31,8 +31,12 @@ async def serve(websocket: WebSocket, identity: str):
     station = stations[identity] = Station(identity, websocket)
     with suppress(WebSocketDisconnect):
         await station.start()
+    if stations[identity] is station:
+        del stations[identity]
 
 
 @app.post("/stations/{identity}/reset")
 async def reset(identity: str):
+    if identity not in stations:
+        raise HTTPException(404, "not connected")
     return await stations[identity].call(v16.call.Reset(type="Soft"))

@@ -189,7 +189,7 @@ class LocalLedger:
         duplicate = identity in self._seen
         transaction = record.transaction_id or self._seen.get(identity) or self._next()
         before = self.sessions.get((record.station, transaction))
-        session = _apply(before, record, transaction)
+        session = record.price(_apply(before, record, transaction))
         _keep(self.sessions, (record.station, transaction), session)
         if record.kind != "update":  # a second one of these changes nothing anyway
             _keep(self._seen, identity, transaction)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from operator import attrgetter
@@ -299,7 +299,7 @@ class SessionRecord:
 
     transaction_id: None asks the ledger for one (OCPP 1.6 StartTransaction). seq_no: OCPP 2.x. meter: the energy
     register in Wh, digits as received. payload: the message's payload bytes as received; a repeat of the same record is
-    recognised by it.
+    recognised by it. cost, currency: what the station itself has calculated (OCPP 2.1), in minor units.
     """
 
     station: str
@@ -315,6 +315,14 @@ class SessionRecord:
     reason: str | None = None
     offline: bool = False
     samples: tuple[Sample, ...] = ()
+    cost: int | None = None
+    currency: str | None = None
+
+    def price(self, session: Session) -> Session:
+        """The session with the station's own cost, unless it is a running one that comes after the end."""
+        if self.cost is None or (session.state == "ended" and self.kind != "end"):
+            return session
+        return replace(session, cost=self.cost, currency=self.currency)
 
 
 AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]

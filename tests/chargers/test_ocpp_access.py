@@ -16,6 +16,8 @@ from raw_websocket import PING, PONG, TEXT, Raw, frame, request
 
 from evcore.chargers import OcppServer, ServerStats
 from evcore.chargers.ocpp_access import Unknown
+from evcore.errors import ConfigError
+from evcore.local import LocalLedger
 from evcore.ocpp.deflate import Deflate
 from evcore.ocpp.upgrade import Upgrade, UpgradeError, write_basic
 
@@ -200,6 +202,11 @@ async def test_hostile_identities_open_nothing(csms: Start, path: str, expected:
     assert (len(site.server.known) == 1) == (expected == 101)
 
 
+def test_an_empty_password_is_refused_before_it_lets_anybody_in() -> None:
+    with pytest.raises(ConfigError, match=r"passwords\.CP1"):
+        OcppServer(port=0, ledger=LocalLedger(), passwords={"CP1": ""})
+
+
 # Versions
 
 
@@ -211,6 +218,13 @@ async def test_a_station_that_speaks_no_common_version_may_be_refused_before_the
         assert await status(site, Authorization=basic, Sec_WebSocket_Protocol=offer) == expected, offer
     assert await status(site, Sec_WebSocket_Protocol="ocpp1.6") == 401, "who it is comes first"
     assert site.server.stats.refused == {"no_common_version": 3, "credentials": 1}
+
+
+async def test_one_that_is_closed_for_its_versions_is_counted_too(csms: Start) -> None:
+    site = await csms(versions=["2.0.1"])
+    for offer in ("ocpp1.6", "ocpp2.0", None):
+        assert await status(site, Sec_WebSocket_Protocol=offer) == 101
+    assert site.server.stats.refused == {"no_common_version": 3}
 
 
 # Two connections of one name, nobody has proven anything

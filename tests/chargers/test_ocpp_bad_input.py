@@ -168,3 +168,26 @@ async def test_a_message_in_one_frame_may_be_as_long_as_max_message_says(csms: S
             assert socket.close_code == 1009
         else:
             assert json.loads(await socket.recv())[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("version", "call", "reason"),
+    [
+        (
+            "1.6",
+            '"StatusNotification",{"connectorId":5000,"errorCode":"NoError","status":"Available"}',
+            "refused_PropertyConstraintViolation",
+        ),
+        ("1.6", '"Reset",{"type":"Soft"}', "refused_NotSupported"),
+        ("2.0.1", '"Reset",{"type":"Immediate"}', "refused_NotSupported"),
+    ],
+)
+async def test_a_message_in_good_form_that_is_refused_is_counted_and_told(
+    csms: Start, wait_until: Until, version: str, call: str, reason: str
+) -> None:
+    site = await csms(registered=["CP1"])
+    async with websockets.connect(f"{site.server.url}/CP1", subprotocols=[f"ocpp{version}"]) as socket:
+        await socket.send(f'[2,"u",{call}]')
+        assert json.loads(await socket.recv())[:3] == [4, "u", reason.removeprefix("refused_")]
+    assert site.errors()[reason] == 1
+    assert [event.text for event in site.events("protocol.error") if event.text.startswith(reason)]

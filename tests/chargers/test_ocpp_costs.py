@@ -65,6 +65,35 @@ async def test_the_cost_is_in_the_answers_to_the_events_of_2x(csms: Start, peer:
     assert (await event(station, "Ended", 2, 24780))["totalCost"] == 12.34
 
 
+@pytest.mark.parametrize(
+    ("total", "cost"), [({"excl_tax": 1.1, "incl_tax": 1.305}, 130), ({"excl_tax": 1.1}, 110), ({}, None)]
+)
+async def test_what_a_station_of_21_calculates_is_what_its_session_costs(
+    csms: Start, peer: Start, total: dict[str, float], cost: int | None
+) -> None:
+    site = await csms()
+    station = await peer(site, "2.1")
+    await event(station, "Started", 0, 100)
+    price = {"currency": "EUR", "type_of_cost": "NormalCost", "total": total}
+    usage = {"energy": 1.0, "charging_time": 60, "idle_time": 0}
+    details = {"total_cost": price, "total_usage": usage}
+    assert await event(station, "Ended", 1, 1100, cost_details=details) == {}, "what it costs it knows itself"
+    (session,) = site.ledger.sessions.values()
+    assert (session.cost, session.currency) == (cost, None if cost is None else "EUR")
+
+
+async def test_a_cost_that_could_not_be_calculated_is_none(csms: Start, peer: Start) -> None:
+    site = await csms()
+    station = await peer(site, "2.1")
+    price = {"currency": "EUR", "type_of_cost": "NormalCost", "total": {"incl_tax": 0}}
+    usage = {"energy": 1.0, "charging_time": 60, "idle_time": 0}
+    details = {"total_cost": price, "total_usage": usage, "failure_to_calculate": True, "failure_reason": "no tariff"}
+    await event(station, "Started", 0, 100)
+    await event(station, "Ended", 1, 1100, cost_details=details)
+    (session,) = site.ledger.sessions.values()
+    assert session.cost is None
+
+
 async def test_a_free_session_costs_nothing_and_one_without_a_tariff_says_nothing(csms: Start, peer: Start) -> None:
     """2.0.1 Part 2, TransactionEventResponse: a free transaction is 0.00, left out is not free."""
     site = await csms(ledger=Priced())

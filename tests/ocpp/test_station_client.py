@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from evcore.ocpp import StationAbout, StationClient
 from evcore.ocpp.backoff import RetryBackOff
 from evcore.ocpp.events import Repaired
 from evcore.ocpp.policy import Policy
-from evcore.ocpp.records import Change, MemoryStore
+from evcore.ocpp.records import Change, MemoryStore, Record
 from evcore.ocpp.station import Connected, NotStored, Online, Registered
 from evcore.ocpp.station_clock import StationClock
 from evcore.ocpp.transactions import Delivered, Dropped, GivenUp
@@ -224,6 +226,21 @@ async def test_a_payload_that_breaks_the_schema_is_given_up_without_a_try() -> N
         assert [event.record.attempts for event in events if isinstance(event, GivenUp)] == [0]
 
 
+@pytest.mark.parametrize(
+    "value", [datetime.now(), Decimal("NaN"), b"x", {1}, "\ud800", object()], ids=lambda value: type(value).__name__
+)
+async def test_what_json_has_no_form_for_is_given_up_and_costs_nothing_else(value: Any) -> None:
+    events: list[Any] = []
+    async with Csms("ocpp2.0.1") as csms, running(csms, events) as station:
+        await online(station)
+        station.record("TransactionEvent", event("Started") | {"timestamp": value})
+        station.record("TransactionEvent", event("Ended"))
+        await station.drained()
+        assert [payload["eventType"] for _, _, payload in csms.of("TransactionEvent")] == ["Ended"]
+        assert [event.record.attempts for event in events if isinstance(event, GivenUp)] == [0]
+        assert len(csms.sockets) == 1
+
+
 async def test_silence_is_a_failure_and_a_lost_connection_is_none() -> None:
     async with Csms("ocpp2.0.1") as csms, running(csms, call_timeout_s=0.1) as station:
         await online(station)
@@ -253,13 +270,24 @@ async def test_what_one_run_left_in_the_store_the_next_run_sends() -> None:
         assert not store.records
 
 
-async def test_a_store_that_fails_is_told_of_and_stops_nothing() -> None:
+async def test_a_store_that_cannot_be_read_ends_it_before_anything_is_sent() -> None:
+    class Broken(MemoryStore):
+        async def load(self) -> Sequence[Record]:
+            raise OSError("disk")
+
+    station = StationClient("ws://127.0.0.1:1", "CP1", ABOUT, store=Broken())
+    with pytest.raises(StoreError, match="OSError: disk"):
+        await station.run()
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), OSError("the disk is full")])
+async def test_a_store_that_fails_is_told_of_and_stops_nothing(error: Exception) -> None:
     class Full(MemoryStore):
         full = True
 
         async def commit(self, changes: Sequence[Change]) -> None:
             if self.full:
-                raise StoreError("the disk is full")
+                raise error
             await super().commit(changes)
 
     store, events = Full(), list[Any]()
@@ -267,7 +295,7 @@ async def test_a_store_that_fails_is_told_of_and_stops_nothing() -> None:
         await online(station)
         station.record("TransactionEvent", event("Started"))
         await station.drained()
-        assert "the disk is full" in [event.detail for event in events if isinstance(event, NotStored)]
+        assert any(event.detail.endswith("the disk is full") for event in events if isinstance(event, NotStored))
         csms.rules["TransactionEvent"] = lambda _: None
         kept = station.record("TransactionEvent", event("Ended"))
         store.full = False

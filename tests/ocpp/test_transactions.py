@@ -262,6 +262,17 @@ def test_errata_3_18_a_start_that_was_never_answered_leaves_minus_one(answer: An
     assert bench.put("Ended").payload["transactionId"] == -1
 
 
+def test_the_id_of_the_csms_takes_the_place_of_one_that_was_only_put_there() -> None:
+    bench = Bench("1.6")
+    bench.put("Started")
+    bench.put("Updated", transactionId=0)
+    bench.put("Ended", transactionId=0)
+    bench.online()
+    bench.deliver(transactionId=77)
+    assert bench.deliver().payload["transactionId"] == 77
+    assert bench.deliver().payload["transactionId"] == 77
+
+
 def test_what_names_its_id_keeps_it() -> None:
     bench = Bench("1.6")
     assert bench.put("Ended", "begun before this run", transactionId=9).payload["transactionId"] == 9

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from evcore.errors import ConfigError
 from evcore.ocpp.subject import Subject, SubjectRule, read_subject
 from evcore.ocpp.upgrade import Upgrade, UpgradeError
 
@@ -52,6 +53,9 @@ class Access:
         rule: SubjectRule,
         verify: tls.VerifyMode,
     ) -> None:
+        for identity, password in (passwords or {}).items():
+            if password is not None and not password:
+                raise ConfigError("OcppServer", f"passwords.{identity}", "a password, or None for none", "an empty one")
         self._passwords, self._authenticate = passwords, authenticate
         self._unproven, self._unknown = unproven, unknown
         self.rule, self._verify = rule, verify

@@ -19,6 +19,7 @@ from evcore.model import Recorded, Session, rfc3339
 
 COST_VENDOR = "org.openchargealliance.costmsg"
 _PAUSE_NS = 10_000_000_000  # between two running costs of one session
+_MOST = 10**15  # minor units; a store has room for no more than 2^63
 _UNABLE = ("UnknownVendorId", "UnknownMessageId")
 
 
@@ -33,12 +34,26 @@ def costs_2(recorded: Recorded, told: Mapping[str, Any], version: str, rules: St
     """
     result: dict[str, Any] = {}
     total = major(recorded.session.cost, rules.minor_digits)
-    if total is not None and told["eventType"] != "Started":
+    if total is not None and told["eventType"] != "Started" and "costDetails" not in told:  # it has said it itself
         result["totalCost"] = total
     limit = major(recorded.authorization.max_cost, rules.minor_digits)
     if version == "2.1" and limit is not None and ("idToken" in told or told["eventType"] == "Started"):
         result["transactionLimit"] = {"maxCost": limit}
     return result
+
+
+def own_cost(told: Mapping[str, Any], digits: int) -> tuple[int | None, str | None]:
+    """What a station with a tariff of its own has calculated, taxes included where it knows them, in minor units, and
+    the currency (2.1 Part 2, CostDetailsType). (None, None): it says nothing, or could not calculate it."""
+    details = told.get("costDetails")
+    if details is None or details.get("failureToCalculate"):
+        return None, None
+    total = details["totalCost"]["total"]
+    amount = total.get("inclTax", total.get("exclTax"))
+    if amount is None:
+        return None, None
+    minor = int(Decimal(str(amount)).scaleb(digits).to_integral_value())
+    return (minor, details["totalCost"]["currency"]) if abs(minor) < _MOST else (None, None)
 
 
 def running_cost_16(session: Session, cost: Decimal, charging: str | None) -> dict[str, Any]:

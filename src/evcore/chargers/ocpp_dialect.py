@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from evcore.chargers.commands import TABLES, Commands
 from evcore.chargers.ocpp_costs import CostTeller
 from evcore.chargers.ocpp_services import Peer, StationRules
-from evcore.chargers.ocpp_station import ChargerState, shown
+from evcore.chargers.ocpp_station import ChargerState, Trouble, shown
 from evcore.errors import CallError
 from evcore.model import Answer, Command, Session, Verb, rfc3339
 from evcore.ocpp.events import Called
@@ -85,7 +85,7 @@ class Dialect:
             return same
         if recording.is_full:
             self.state.complain("too_many_records", f"{len(recording)} are being stored", called.action)
-            raise CallError("InternalError", "too many records are being stored")
+            raise Trouble("InternalError", "too many records are being stored")
         return handler(self, called)
 
     def web_payment(self, evse: int, seconds: int) -> None:

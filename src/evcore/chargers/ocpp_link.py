@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from evcore.chargers.ocpp_dialect import Dialect
-from evcore.chargers.ocpp_station import ChargerState, shown
+from evcore.chargers.ocpp_station import ChargerState, Trouble, shown
 from evcore.chargers.ocpp_v2 import Dialect2
 from evcore.chargers.ocpp_v16 import Dialect16
-from evcore.errors import EvcoreError
+from evcore.errors import CallError, EvcoreError
 from evcore.model import Answer, Command
 from evcore.ocpp.events import Anomaly, Called, Notified, Repaired
 from evcore.ocpp.session import Session as RpcSession
@@ -89,6 +89,10 @@ class StationLink(Link):
     async def _ask_to_boot(self) -> None:
         with contextlib.suppress(EvcoreError):
             await self.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+
+    def on_refused(self, called: Called, error: CallError) -> None:
+        if not isinstance(error, Trouble):
+            self.state.complain(f"refused_{error.code}", error.description, called.action)
 
     def on_suspended(self, called: Called, task: asyncio.Task[Any]) -> bool:
         return called.action in self.dialect.RECORDS and self.state.recording.add(called, task)

@@ -28,6 +28,10 @@ _QUIET_NS = 1_000_000_000  # between two events about broken messages of one sta
 _MOST_TELLING = ("Occupied", "Reserved", "Available", "Faulted", "Unavailable")  # of an EVSE's connectors
 
 
+class Trouble(CallError):
+    """A refusal whose cause is ours, and has been counted and told."""
+
+
 @dataclass(slots=True)
 class ChargerState:
     """One identity, across its connections. generation: of the connection that serves; an older one changes nothing."""
@@ -184,7 +188,7 @@ class ChargerState:
             return await self.services.ledger.authorize(self.id, token)
         except StoreError as error:
             self.complain("store", str(error), "Authorize")
-            raise CallError("InternalError", "the tokens could not be read") from error
+            raise Trouble("InternalError", "the tokens could not be read") from error
 
     async def record(self, record: SessionRecord) -> Recorded:
         """Commit, publish, then return: what the station is answered is on disk. Raises CallError InternalError: it is
@@ -196,7 +200,7 @@ class ChargerState:
             raise
         except StoreError as error:
             self._not_stored(record, str(error))
-            raise CallError("InternalError", "the record could not be stored") from error
+            raise Trouble("InternalError", "the record could not be stored") from error
         except Exception as error:  # the link logs it; its own word may come too soon after another
             self._not_stored(record, f"{type(error).__name__}: {error}")
             raise

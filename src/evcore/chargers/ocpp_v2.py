@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from evcore.chargers.ocpp_costs import costs_2
+from evcore.chargers.ocpp_costs import costs_2, own_cost
 from evcore.chargers.ocpp_dialect import Dialect, Payload
 from evcore.chargers.ocpp_station import shown
 from evcore.chargers.ocpp_v2_notices import NOTICES
@@ -70,6 +70,7 @@ class Dialect2(Dialect):
         connector = evse.get("connectorId", 0)
         reading = self._read(told.get("meterValue") or (), on, connector, known)
         kind = _KINDS[told["eventType"]]
+        cost, currency = own_cost(told, self.rules.minor_digits)
         record = SessionRecord(
             self.state.id,
             kind,
@@ -84,6 +85,8 @@ class Dialect2(Dialect):
             reason=info.get("stoppedReason", "Local") if kind == "end" else None,
             offline=told.get("offline", False),
             samples=reading.samples,
+            cost=cost,
+            currency=currency,
         )
         recorded = await self.state.record(record)
         if on:

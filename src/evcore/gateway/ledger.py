@@ -188,7 +188,7 @@ class StoreLedger:
         ended = row.session.state == "ended" and before.state != "ended"
         late = before.state == "ended" and row.session != before
         self._keep(conn, row.n, record, conflict=False)
-        self._set_price(row)
+        self._set_price(row, record)
         kinds = [kind for kind, due in (("started", created), ("ended", ended)) if due] or ["updated"]
         for kind in kinds:
             self._call_hooks(conn, row, kind)
@@ -214,8 +214,9 @@ class StoreLedger:
         self._keep(conn, row.n, record, conflict=True)
         self._tell(conn, row.session, "session.conflict", self._clock())
 
-    def _set_price(self, row: SessionRow) -> None:
+    def _set_price(self, row: SessionRow, record: SessionRecord) -> None:
         if self._price is None:
+            row.session = record.price(row.session)
             return
         try:
             price = self._price(row.session)

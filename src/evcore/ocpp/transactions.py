@@ -253,13 +253,14 @@ class TransactionQueue:
                     self._changes.append(Change("change", replace(waiting)))
 
     def _name(self, record: Record) -> bool:
-        """Put the CSMS's transaction id into a record of 1.6 that lacks it; False: it has one, or there is none yet."""
-        if record.kind not in ("update", "end") or "transactionId" in record.payload:
+        """Put the CSMS's transaction id into a record of 1.6; False: it has it, or there is none yet."""
+        if record.kind not in ("update", "end"):
             return False
+        named = record.payload.get("transactionId")
         # unknown here: begun before this run, so whoever put it should have named the id
-        unknown = _NO_ID if record.kind == "end" else None
+        unknown = named if named is not None or record.kind == "update" else _NO_ID
         id = self._ids.get(record.transaction, unknown)
-        if id is None:
+        if id is None or id == named:
             return False
         record.payload = record.payload | {"transactionId": id}
         return True

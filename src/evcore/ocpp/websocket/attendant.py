@@ -59,7 +59,7 @@ class Attendant:
         about = state.about.boot(state.version, state.boot_reason)
         try:
             _, answer = await state.exchange(self._link, Duty.BOOT.value, about)
-        except (CallError, LinkError, MessageError) as error:
+        except (CallError, LinkError, MessageError, TypeError, ValueError) as error:
             state.registration.failed(time.monotonic_ns())
             state.tell(Registered("", str(error)))
             return
@@ -95,6 +95,8 @@ class Attendant:
                 state.queue.hopeless(str(error))
             else:
                 state.queue.failed(str(error), time.monotonic_ns())
+        except (TypeError, ValueError) as error:  # a value that JSON has no form for, a text that UTF-8 has none for
+            state.queue.hopeless(f"cannot be written as JSON: {error}")
         except (CallTimeout, MessageError) as error:
             state.queue.failed(str(error), time.monotonic_ns())
         except LinkError:  # closed, and it stays where it is; or too many calls wait

@@ -22,7 +22,12 @@ class Keeper:
 
     async def load(self) -> None:
         """Put what the store has back into the queue. Raises StoreError."""
-        self._queue.restore(await self.store.load())
+        try:
+            self._queue.restore(await self.store.load())
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"the store cannot be read: {type(error).__name__}: {error}") from error
 
     def wake(self) -> None:
         """There may be changes; they are stored soon."""
@@ -44,7 +49,7 @@ class Keeper:
                 return
             try:
                 await self.store.commit(self._waiting)
-            except StoreError as error:
-                self._failed(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it raises, nothing was stored, and the station goes on
+                self._failed(str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}")
             else:
                 self._waiting = []

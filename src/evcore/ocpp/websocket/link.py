@@ -66,6 +66,7 @@ class Link:
     def on_anomaly(self, anomaly: Anomaly) -> None: ...
     def on_notified(self, notified: Notified) -> None: ...
     def on_repaired(self, repaired: Repaired) -> None: ...
+    def on_refused(self, called: Called, error: CallError) -> None: ...  # a handler's own CALLERROR
     def on_suspended(self, called: Called, task: asyncio.Task[Any]) -> bool:
         """A handler goes on as this task. True: it goes on though it takes too long and its CALL is refused, and then
         counts no more; else it is cancelled."""
@@ -262,6 +263,10 @@ class Link:
     def _refuse(self, called: Called, error: BaseException) -> None:
         if isinstance(error, CallError):
             self.session.refuse(called.id, error.code, error.description, error.details)
+            try:
+                self.on_refused(called, error)
+            except Exception:  # noqa: BLE001 - see _pump
+                log.exception("a hook for %s failed", called.action)
             return
         waited_for = self.session.refuse(called.id, "InternalError", "the call could not be handled")
         if not isinstance(error, asyncio.CancelledError):

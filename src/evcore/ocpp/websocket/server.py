@@ -181,6 +181,8 @@ class Listening:
         else:
             self._settle(opening)
             self._admission.succeeded(upgrade.peer, upgrade.identity)
+        if isinstance(receiver, Closing):
+            self._refused("no_common_version", upgrade.peer, upgrade.identity)
         deflate = accept_offer(upgrade.extensions) if upgrade.extensions else None
         headers = {} if subprotocol is None or not upgrade.subprotocols else {"Sec-WebSocket-Protocol": subprotocol}
         if deflate is not None:
