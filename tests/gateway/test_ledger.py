@@ -51,6 +51,16 @@ def ledger(store):
     return StoreLedger(store)
 
 
+async def test_what_the_station_calculated_is_the_cost_where_there_is_no_tariff(store):
+    for ledger, cost in ((StoreLedger(store), 130), (StoreLedger(store, price=Tariff("EUR", per_kwh="50")), 100)):
+        started = await ledger.record(start(station=f"CP{cost}"))
+        told = {"station": f"CP{cost}", "cost": 130, "currency": "EUR"}
+        end = said("end", started.session.transaction_id, NOON + 60 * SECOND, meter="3000", **told)
+        assert (await ledger.record(end)).session.cost == cost
+        late = said("update", started.session.transaction_id, NOON + 50 * SECOND, **told | {"cost": 90})
+        assert (await ledger.record(late)).session.cost == cost, "a running cost after the end"
+
+
 async def test_a_session_of_ocpp_1_6_from_start_to_stop(store, ledger):
     started = await ledger.record(start())
     id = started.session.transaction_id
