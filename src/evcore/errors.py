@@ -62,7 +62,7 @@ class PayloadError(MessageError):
     ) -> None:
         self.code, self.path, self.expected, self.got = code, path, expected, got
         self.id, self.action, self.type = id, action, type
-        super().__init__(f"{code} at {path or '/'}: expected {expected}, got {got}")
+        super().__init__(f"{code}{path and f' at {path}'}: expected {expected}, got {got}")
 
 
 class InvalidReply(MessageError):

@@ -74,7 +74,7 @@ def test_every_verb_has_a_case_for_every_version_and_is_in_every_table() -> None
 
 @pytest.mark.parametrize("version", TABLES)
 async def test_whatever_the_station_does_is_told_of_each_command(csms: Start, peer: Start, version: str) -> None:
-    site = await csms(rules=OPEN, call_timeout_s=0.2)
+    site = await csms(rules=OPEN)
     station = await peer(site, version)
     await charge(station)
     seen = set()
@@ -92,6 +92,11 @@ async def test_whatever_the_station_does_is_told_of_each_command(csms: Start, pe
         answer = await site.command(case.verb, **case.args)
         assert (answer.status, answer.ok) == ("Error", False), (case.verb, answer)
         assert "it burns" in answer.reason or "InternalError" in answer.reason
+
+
+async def test_a_station_that_does_not_answer_is_told_of(csms: Start, peer: Start) -> None:
+    site = await csms(rules=OPEN, call_timeout_s=0.2)
+    station = await peer(site, "2.0.1")
     station.replies["ClearCache"] = lambda payload: asyncio.sleep(0.4, OK)
     answer = await site.command(Verb.CLEAR_CACHE)
     assert (answer.status, answer.reason) == ("Timeout", "the station did not answer ClearCache in time")

@@ -180,6 +180,18 @@ def test_exact_names_keep_the_digits_received(value):
     assert isinstance(sampled(Codec("2.0.1"), value)["value"], float)
 
 
+@pytest.mark.parametrize("value", ["1e-99999999999999999999", "-0.1e-99999999999999999999", "0e99999999999999999999"])
+def test_what_is_exact_is_a_decimal_whatever_its_exponent(value):
+    got = sampled(Codec("2.0.1", exact={"value"}), value)["value"]
+    assert type(got) is Decimal
+    assert (got, got.is_signed()) == (0, value.startswith("-"))
+
+
+def test_a_path_that_is_no_text_is_named():
+    with pytest.raises(ValueError, match="exact: expected paths as str, got int"):
+        Codec("2.0.1", exact={1})
+
+
 def test_exact_touches_only_the_names_given_and_true_means_all():
     custom = sampled(Codec("2.0.1", exact={"value"}), "1.5")["custom_data"]
     assert repr(custom) == "{'vendorId': 'V', 'value': Decimal('2.50'), 'other': 2.5}"

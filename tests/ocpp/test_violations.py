@@ -70,3 +70,16 @@ def test_each_rule_has_its_code_its_place_and_its_words(codec: Codec, rule: str)
         }.get(code, code)
     assert (error.code, error.path, error.expected, error.got) == (code, path, expected, got)
     assert (error.id, error.action, error.type) == ("1", "Test", 2)
+
+
+def test_a_callerror_has_room_for_the_word_that_was_wrong() -> None:
+    value = '{"connectorId":1,"meterValue":[{"timestamp":"x","sampledValue":[{"value":"1","measurand":"XYZ"}]}]}'
+    with pytest.raises(PayloadError) as caught:
+        Codec("1.6").check(f'[2,"a","MeterValues",{value}]')
+    assert str(caught.value).endswith("(22 in all), got 'XYZ'")
+    assert len(str(caught.value)) <= 255
+
+
+def test_the_payload_itself_has_no_place() -> None:
+    with pytest.raises(PayloadError, match=r"^NotImplemented: expected a known action, got .Nope.$"):
+        Codec("1.6").check('[2,"1","Nope",{}]')

@@ -34,13 +34,14 @@ cdef int check_memory() except -1:
 
 
 cdef object number(const uint8_t *text, size_t size, bint exact):
-    """A number with a fraction or exponent: Decimal with its digits, or the nearest float."""
+    """A number with a fraction or exponent: Decimal with its digits, or the nearest float. Zero where the exponent of a
+    zero, or of next to nothing, is beyond what a Decimal has."""
     cdef double value
     if exact:
         try:
             return Decimal(ascii(text, size), DIGITS)
-        except InvalidOperation:  # an exponent beyond any use, of a zero or of next to nothing
-            pass
+        except InvalidOperation:
+            return Decimal("-0.0" if text[0] == b"-" else "0.0")
     if not ev_json_real(text, size, &value):
         value = real(text, size)
         check_memory()

@@ -92,6 +92,8 @@ cdef dict exact_paths(paths):
     """last step -> [(the steps before it, last first; does the path begin at the payload)]"""
     found = {}
     for path in paths:
+        if not isinstance(path, str):
+            raise ValueError(f"exact: expected paths as str, got {type(path).__name__}")
         steps = path.removeprefix("/").split("/")
         if not all(steps):
             raise ValueError(f"exact: expected names with / between them, got {path!r:.80}")

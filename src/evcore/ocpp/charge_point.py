@@ -116,7 +116,7 @@ class ChargePoint(Handling):
         suppress: a CALLERROR is logged and None returned (mobilityhouse's default); False: it is raised. unique_id: at
         most 36 characters (FrameError), not in use (ValueError). typed: nested values as dataclasses. Otherwise raises
         the `OCPPError` of the violation for a payload or an answer that breaks its schema, TimeoutError, and
-        `evcore.errors.LinkError` (the connection ended, or 64 calls wait already). TypeError: no dataclass, a class,
+        `evcore.errors.LinkError` (the connection ended, or 64 calls are open). TypeError: no dataclass, a class,
         or one of another version; nothing is sent.
         """
         check_payload(payload, self._ocpp_version)

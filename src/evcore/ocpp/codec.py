@@ -51,7 +51,8 @@ class Codec(Encoder):
     exact: which numbers with a fraction or exponent come as Decimal, with the digits received: True for all, or the
     paths of members in wire names, without the places in lists. `"value"` is any member of that name,
     `"sampledValue/value"` any so placed, `"/totalCost"` one of the payload itself. All others are float, equal to what
-    orjson makes of them; integers are int.
+    orjson makes of them; integers are int. What 2.x (JSON Schema draft 6) takes for an integer though it is
+    written with a fraction or exponent, such as 1.0, is no int, and the limit of 64 bits is not for it.
 
     formats: judge `date-time` (RFC 3339) and `uri` (RFC 3986) too.
 

@@ -41,7 +41,7 @@ class Violation:
 
     def __str__(self) -> str:
         said = f"expected {self.expected}, got {self.got}" if self.expected else self.got
-        return f"{self.code} at {self.path or '/'}: {said}"
+        return f"{self.code}{self.path and f' at {self.path}'}: {said}"
 
 
 @dataclass(slots=True)

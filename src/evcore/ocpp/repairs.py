@@ -25,7 +25,7 @@ class Repair(NamedTuple):
     became: str
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.path or '/'}: {self.was} became {self.became}"
+        return f"{self.name}{self.path and f' at {self.path}'}: {self.was} became {self.became}"
 
 
 class MendedMessage(bytes):

@@ -37,6 +37,7 @@ SPELLING_16 = {
 _SPELLING_2X = {old: new for new, old in SPELLING_16.items()}
 
 _TEXT_MAX = 40  # of anything quoted from a message or a schema
+_WORDS_MAX = 70  # of the words of an enumeration, so that a CALLERROR has room for what was given
 
 
 def spell(version: str, code: str) -> str:
@@ -80,8 +81,8 @@ def shorten(text: str) -> str:
 
 def _expected(rule: str, limit: Any) -> str:
     if rule == "enum":
-        listed = ", ".join(limit[:6])
-        return f"one of {listed}{f', ... ({len(limit)} in all)' if len(limit) > 6 else ''}"
+        shown = next(n for n in range(min(len(limit), 6), 0, -1) if n == 1 or len(", ".join(limit[:n])) <= _WORDS_MAX)
+        return f"one of {', '.join(limit[:shown])}{f', ... ({len(limit)} in all)' if len(limit) > shown else ''}"
     if rule == "type":
         return " or ".join(limit)
     words = {
