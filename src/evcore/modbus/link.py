@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self, cast
 
-from evcore.core.modbus import Layout, ReadRequest, Request, Value, WriteRequest, unpack_bits, unpack_registers
+from evcore.core.modbus import Request
 from evcore.errors import LinkError
+from evcore.modbus.calls import Calls
 from evcore.modbus.client import Answered, Broken, Counters, Failed, Master
 from evcore.modbus.url import Address, parse
 
@@ -58,7 +58,7 @@ class _Tcp(asyncio.Protocol):
             self._transport.abort()
 
 
-class Client:
+class Client(Calls):
     """url: tcp://HOST[:502], rtu+tcp://HOST:PORT, rtu:///dev/ttyUSB0?baudrate=9600&parity=N&stopbits=1.
 
     The calls raise ModbusException (the device refused), ModbusTimeout, InvalidReply, LinkError, ValueError (beyond the
@@ -164,34 +164,6 @@ class Client:
         finally:
             if self._futures.pop(id, None) is not None:  # the caller was cancelled
                 self._master.cancel(id)
-
-    async def read_values(self, request: ReadRequest, layout: Layout) -> list[Value]:
-        """Read registers and decode them by `layout`."""
-        return layout.decode(await self.request(request))
-
-    async def read_coils(self, unit: int, address: int, count: int = 1) -> list[bool]:
-        return unpack_bits(await self.request(ReadRequest(unit, 1, address, count)), count)
-
-    async def read_discrete_inputs(self, unit: int, address: int, count: int = 1) -> list[bool]:
-        return unpack_bits(await self.request(ReadRequest(unit, 2, address, count)), count)
-
-    async def read_holding_registers(self, unit: int, address: int, count: int = 1) -> list[int]:
-        return unpack_registers(await self.request(ReadRequest(unit, 3, address, count)))
-
-    async def read_input_registers(self, unit: int, address: int, count: int = 1) -> list[int]:
-        return unpack_registers(await self.request(ReadRequest(unit, 4, address, count)))
-
-    async def write_coil(self, unit: int, address: int, value: bool) -> None:
-        await self.request(WriteRequest(unit, 5, address, [value]))
-
-    async def write_register(self, unit: int, address: int, value: int) -> None:
-        await self.request(WriteRequest(unit, 6, address, [value]))
-
-    async def write_coils(self, unit: int, address: int, values: Sequence[bool]) -> None:
-        await self.request(WriteRequest(unit, 15, address, values))
-
-    async def write_registers(self, unit: int, address: int, values: Sequence[int]) -> None:
-        await self.request(WriteRequest(unit, 16, address, values))
 
     # --- between the master and the transport ---
 
