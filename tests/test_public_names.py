@@ -11,7 +11,7 @@ NAMES = {
     "evcore.ocpp": "CallContext Codec ConnectionProfile Frame Limits Policy Repair Rule Session StationAbout "
     "StationClient accelerate routing v16 v201 v21",
     "evcore.modbus": "Client InvalidReply Layout Master ModbusException ModbusTimeout Plan Point Profile ReadRequest "
-    "Request WriteRequest connect crc16 decode_registers",
+    "Request WriteRequest connect crc16 crc16_many decode_registers",
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",
     "evcore.chargers": "OcppServer ServerCertificates ServerStats StationRules SubjectRule",
     "evcore.meters": "CanSource ModbusMeter",

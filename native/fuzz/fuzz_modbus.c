@@ -3,6 +3,7 @@
  * whole frame with a right CRC; the TCP check never accepts what is not the reply. Register points made of the same
  * bytes never read past the block. */
 #include "evcore/modbus.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,25 +92,33 @@ static void check_tcp(const uint8_t *data, size_t len, const ev_modbus_want *wan
 }
 
 static void decode_points(const uint8_t *data, size_t len) {
-    static const uint8_t words[] = {1, 1, 2, 2, 4, 4, 2, 4, 3, 1};
+    static const uint8_t words[] = {1, 1, 2, 2, 4, 4, 2, 4, 3, 1, 1, 1, 2, 4, 3};
     ev_modbus_point points[8] = {{0}};
     ev_modbus_value values[8];
     size_t count = 0;
     for (; count < 8 && 4 * count + 4 <= len; count++) {
         const uint8_t *p = data + 4 * count;
-        ev_modbus_point point = {.offset = p[0], .type = p[1] % 10, .flags = p[2] & 15, .multiply = 1, .divide = 10};
+        ev_modbus_point point = {.offset = p[0], .type = p[1] % 15, .flags = p[2] & 31, .multiply = 1, .divide = 10};
         point.words = words[point.type];
         point.bit = p[3] & 7;
         point.width = (uint8_t)(1 + (p[3] >> 4 & 7));
         point.missing = p[3];
+        point.scale_at = p[3];
         points[count] = point;
     }
     const bool fits = ev_modbus_decode(data, len, points, count, values);
     MUST(fits == (ev_modbus_reach(points, count) <= len));
+    double numbers[8];
+    uint8_t valid[8];
+    MUST(fits == ev_modbus_decode_doubles(data, len, points, count, numbers, valid));
     for (size_t i = 0; fits && i < count; i++) {
+        MUST(valid[i] == (isfinite(numbers[i]) ? 1 : 0));
+        MUST(!valid[i] || values[i].kind != EV_MODBUS_REAL || numbers[i] == values[i].as.f);
         char text[6];
+        const bool is_text = points[i].type == EV_MODBUS_STRING || points[i].type == EV_MODBUS_STRING_LOW;
         MUST(values[i].kind <= EV_MODBUS_FLAG);
-        if (points[i].type == EV_MODBUS_STRING) MUST(ev_modbus_text(data, &points[i], text) <= 6);
+        MUST(is_text == (values[i].kind == EV_MODBUS_TEXT));
+        if (is_text) MUST(ev_modbus_text(data, &points[i], text) <= 6);
     }
 }
 

@@ -244,7 +244,16 @@ static inline uint64_t load(const uint8_t *p, unsigned n, unsigned flags) {
     return raw;
 }
 
+static double half(unsigned bits) {
+    const int exponent = (int)(bits >> 10 & 31);
+    const double fraction = bits & 0x3FF;
+    if (exponent == 31) return NAN; /* infinity too: not finite is missing */
+    const double size = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    return bits & 0x8000 ? -size : size;
+}
+
 static double to_double(uint64_t raw, unsigned words) {
+    if (words == 1) return half((unsigned)raw);
     if (words == 2) {
         const uint32_t bits = (uint32_t)raw;
         float value;
@@ -263,18 +272,46 @@ static int64_t to_signed(uint64_t raw, unsigned words) {
     return -(int64_t)((sign - 1) - (raw & (sign - 1))) - 1;
 }
 
-static void decode_one(const uint8_t *p, const ev_modbus_point *point, ev_modbus_value *out) {
-    if (point->type == EV_MODBUS_STRING) {
+static bool to_decimal(uint64_t raw, unsigned words, uint64_t *value) {
+    uint64_t sum = 0;
+    for (unsigned digit = 4 * words; digit-- > 0;) {
+        const unsigned nibble = raw >> (4 * digit) & 15;
+        if (nibble > 9) return false;
+        sum = 10 * sum + nibble;
+    }
+    *value = sum;
+    return true;
+}
+
+/* raw -> value. A power of ten up to 10^10 is exact in a double, so the only rounding is that of the division. */
+static bool scaled(const uint8_t *registers, const ev_modbus_point *point, double *value) {
+    static const double power[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
+    double multiply = point->multiply, divide = point->divide;
+    if (point->flags & EV_MODBUS_SCALE_AT) {
+        const int64_t n = to_signed(load(registers + 2 * (size_t)point->scale_at, 1, point->flags), 1);
+        if (n < -10 || n > 10) return false;
+        if (n < 0)
+            divide *= power[-n];
+        else
+            multiply *= power[n];
+    }
+    *value = *value * multiply / divide + point->add;
+    return isfinite(*value);
+}
+
+static inline void decode_one(const uint8_t *registers, const ev_modbus_point *point, ev_modbus_value *out) {
+    const uint8_t *p = registers + 2 * (size_t)point->offset;
+    out->kind = EV_MODBUS_NONE;
+    out->as.u = 0;
+    if (point->type == EV_MODBUS_STRING || point->type == EV_MODBUS_STRING_LOW) {
         out->kind = EV_MODBUS_TEXT;
-        out->as.u = 0;
         return;
     }
     const uint64_t raw = load(p, point->words, point->flags);
-    out->kind = EV_MODBUS_NONE;
-    out->as.u = 0;
     if (point->flags & EV_MODBUS_MISSING && raw == point->missing) return;
     double value;
     switch (point->type) {
+    case EV_MODBUS_FLOAT16:
     case EV_MODBUS_FLOAT32:
     case EV_MODBUS_FLOAT64:
         value = to_double(raw, point->words);
@@ -293,16 +330,21 @@ static void decode_one(const uint8_t *p, const ev_modbus_point *point, ev_modbus
         out->as.u = raw >> point->bit & (((uint64_t)1 << point->width) - 1);
         value = (double)out->as.u;
         break;
+    case EV_MODBUS_BCD16:
+    case EV_MODBUS_BCD32:
+    case EV_MODBUS_BCD64:
+        if (!to_decimal(raw, point->words, &out->as.u)) return;
+        out->kind = EV_MODBUS_UNSIGNED;
+        value = (double)out->as.u;
+        break;
     default:
         out->kind = EV_MODBUS_UNSIGNED;
         out->as.u = raw;
         value = (double)raw;
         break;
     }
-    if (point->flags & EV_MODBUS_SCALED) {
-        value = value * point->multiply / point->divide + point->add;
-        out->kind = isfinite(value) ? EV_MODBUS_REAL : EV_MODBUS_NONE;
-    }
+    if (point->flags & (EV_MODBUS_SCALED | EV_MODBUS_SCALE_AT))
+        out->kind = scaled(registers, point, &value) ? EV_MODBUS_REAL : EV_MODBUS_NONE;
     if (out->kind == EV_MODBUS_REAL) out->as.f = value;
 }
 
@@ -311,6 +353,8 @@ size_t ev_modbus_reach(const ev_modbus_point *points, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const size_t end = 2 * ((size_t)points[i].offset + points[i].words);
         if (end > reach) reach = end;
+        const size_t scale = points[i].flags & EV_MODBUS_SCALE_AT ? 2 * ((size_t)points[i].scale_at + 1) : 0;
+        if (scale > reach) reach = scale;
     }
     return reach;
 }
@@ -319,20 +363,39 @@ bool ev_modbus_decode(const uint8_t *registers, size_t len, const ev_modbus_poin
                       ev_modbus_value *out) {
     if (ev_modbus_reach(points, count) > len) return false;
     for (size_t i = 0; i < count; i++)
-        decode_one(registers + 2 * (size_t)points[i].offset, &points[i], &out[i]);
+        decode_one(registers, &points[i], &out[i]);
+    return true;
+}
+
+bool ev_modbus_decode_doubles(const uint8_t *registers, size_t len, const ev_modbus_point *points, size_t count,
+                              void *out, uint8_t *valid) {
+    if (ev_modbus_reach(points, count) > len) return false;
+    unsigned char *to = out;
+    for (size_t i = 0; i < count; i++, to += sizeof(double)) {
+        ev_modbus_value value;
+        double number = NAN;
+        decode_one(registers, &points[i], &value);
+        if (value.kind == EV_MODBUS_REAL)
+            number = value.as.f;
+        else if (value.kind == EV_MODBUS_SIGNED)
+            number = (double)value.as.i;
+        else if (value.kind == EV_MODBUS_UNSIGNED || value.kind == EV_MODBUS_FLAG)
+            number = (double)value.as.u;
+        valid[i] = value.kind != EV_MODBUS_NONE && value.kind != EV_MODBUS_TEXT;
+        memcpy(to, &number, sizeof number);
+    }
     return true;
 }
 
 size_t ev_modbus_text(const uint8_t *registers, const ev_modbus_point *point, char *out) {
     const uint8_t *p = registers + 2 * (size_t)point->offset;
-    const size_t words = point->words;
+    const size_t words = point->words, first = point->flags & EV_MODBUS_BYTES_LITTLE ? 1 : 0;
+    size_t len = 0;
     for (size_t i = 0; i < words; i++) {
         const uint8_t *word = p + 2 * (point->flags & EV_MODBUS_WORDS_LITTLE ? words - 1 - i : i);
-        const unsigned first = point->flags & EV_MODBUS_BYTES_LITTLE ? 1 : 0;
-        out[2 * i] = (char)word[first];
-        out[2 * i + 1] = (char)word[1 - first];
+        if (point->type == EV_MODBUS_STRING) out[len++] = (char)word[first];
+        out[len++] = (char)word[1 - first];
     }
-    size_t len = 2 * words;
     while (len > 0 && (out[len - 1] == '\0' || out[len - 1] == ' '))
         len--;
     return len;

@@ -240,6 +240,46 @@ static void points_are_scaled_and_sentinels_are_missing(void) {
     CHECK(ev_modbus_decode(NULL, 0, points, 0, out));
 }
 
+static void halves_digits_and_scales_held_in_registers(void) {
+    /* IEEE 754 binary16, from its definition: 1.5, the smallest subnormal, the largest number, infinity, NaN */
+    const uint8_t one_and_half[] = {0x3E, 0x00}, least[] = {0x80, 0x01}, most[] = {0x7B, 0xFF};
+    const uint8_t infinite[] = {0xFC, 0x00}, none[] = {0x7E, 0x00};
+    CHECK(one(one_and_half, EV_MODBUS_FLOAT16, 1, 0).as.f == 1.5);
+    CHECK(one(least, EV_MODBUS_FLOAT16, 1, 0).as.f == -1.0 / 16777216);
+    CHECK(one(most, EV_MODBUS_FLOAT16, 1, 0).as.f == 65504);
+    CHECK(one(infinite, EV_MODBUS_FLOAT16, 1, 0).kind == EV_MODBUS_NONE);
+    CHECK(one(none, EV_MODBUS_FLOAT16, 1, 0).kind == EV_MODBUS_NONE);
+    const uint8_t digits[] = {0x98, 0x76, 0x54, 0x32, 0x10, 0x12, 0x34, 0x56}, wrong[] = {0x98, 0x7A};
+    CHECK(one(digits, EV_MODBUS_BCD16, 1, 0).as.u == 9876);
+    CHECK(one(digits, EV_MODBUS_BCD32, 2, EV_MODBUS_WORDS_LITTLE).as.u == 54329876);
+    CHECK(one(digits, EV_MODBUS_BCD64, 4, 0).as.u == 9876543210123456);
+    CHECK(one(wrong, EV_MODBUS_BCD16, 1, 0).kind == EV_MODBUS_NONE);
+
+    uint8_t registers[] = {0x00, 0x17, 0xFF, 0xFE};
+    const ev_modbus_point points[] = {
+        {.words = 1, .type = EV_MODBUS_UINT16, .flags = EV_MODBUS_SCALE_AT, .scale_at = 1, .multiply = 1, .divide = 1},
+        {.words = 2, .type = EV_MODBUS_STRING_LOW},
+        {.words = 1, .type = EV_MODBUS_UINT16, .flags = EV_MODBUS_MISSING, .missing = 0x17},
+    };
+    ev_modbus_value out;
+    CHECK(ev_modbus_reach(points, 1) == 4 && !ev_modbus_decode(registers, 2, points, 1, &out));
+    CHECK(ev_modbus_decode(registers, 4, points, 1, &out) && out.kind == EV_MODBUS_REAL && out.as.f == 0.23);
+    registers[3] = 0xF5; /* 10^-11 */
+    CHECK(ev_modbus_decode(registers, 4, points, 1, &out) && out.kind == EV_MODBUS_NONE);
+    registers[2] = 0, registers[3] = 2;
+    unsigned char room[1 + 3 * sizeof(double)]; /* of any alignment */
+    uint8_t valid[3];
+    double number;
+    CHECK(ev_modbus_decode_doubles(registers, 4, points, 3, room + 1, valid));
+    memcpy(&number, room + 1, sizeof number);
+    CHECK(number == 2300 && valid[0] == 1 && valid[1] == 0 && valid[2] == 0);
+    memcpy(&number, room + 1 + 2 * sizeof number, sizeof number);
+    CHECK(isnan(number));
+    CHECK(!ev_modbus_decode_doubles(registers, 3, points, 3, room, valid));
+    char text[4];
+    CHECK(ev_modbus_text(registers, &points[1], text) == 2 && memcmp(text, "\x17\x02", 2) == 0);
+}
+
 int main(void) {
     every_example_is_expected_as_the_specification_answers_it();
     requests_are_built_as_in_the_specification();
@@ -249,5 +289,6 @@ int main(void) {
     noise_around_a_reply_loses_nothing();
     every_type_in_every_order();
     points_are_scaled_and_sentinels_are_missing();
+    halves_digits_and_scales_held_in_registers();
     CHECK_DONE();
 }

@@ -93,20 +93,28 @@ typedef enum {
     EV_MODBUS_FLOAT32,
     EV_MODBUS_FLOAT64,
     EV_MODBUS_STRING, /* two characters a register */
-    EV_MODBUS_BITS    /* `width` bits of one register from `bit` (0: the lowest) on */
+    EV_MODBUS_BITS,   /* `width` bits of one register from `bit` (0: the lowest) on */
+    EV_MODBUS_FLOAT16,
+    EV_MODBUS_BCD16, /* decimal digits of four bits; one that is above 9: missing */
+    EV_MODBUS_BCD32,
+    EV_MODBUS_BCD64,
+    EV_MODBUS_STRING_LOW /* one character a register, in its low byte */
 } ev_modbus_type;
 
 #define EV_MODBUS_WORDS_LITTLE 1u /* low word first: CDAB */
 #define EV_MODBUS_BYTES_LITTLE 2u /* low byte first in each register: BADC; both: DCBA */
 #define EV_MODBUS_MISSING 4u      /* `missing` is this point's value for "none" */
 #define EV_MODBUS_SCALED 8u       /* value = raw * multiply / divide + add, a double */
+#define EV_MODBUS_SCALE_AT                                                                                             \
+    16u /* ... times 10 to the power of the int16 in register `scale_at`; beyond -10..10: missing */
 
 typedef struct {
     uint16_t offset; /* first register, counted from the first of the block */
     uint16_t words;  /* registers: 1, 2 or 4 by type, STRING 1..125 */
     uint8_t type, flags;
     uint8_t bit, width;
-    uint64_t missing; /* raw bits, as an unsigned integer of the type's size */
+    uint16_t scale_at; /* of SCALE_AT, counted as `offset`; its bytes are in the point's order */
+    uint64_t missing;  /* raw bits, as an unsigned integer of the type's size */
     double multiply, divide, add;
 } ev_modbus_point;
 
@@ -128,7 +136,7 @@ typedef struct {
     uint8_t kind;
 } ev_modbus_value;
 
-/* How many register bytes `points` reach over. */
+/* How many register bytes `points` reach over, with the registers that hold a scale. */
 size_t ev_modbus_reach(const ev_modbus_point *points, size_t count);
 
 /* Decode `count` points from registers[0..len), big-endian as on the wire, into out[0..count). false, and nothing
@@ -136,8 +144,13 @@ size_t ev_modbus_reach(const ev_modbus_point *points, size_t count);
 bool ev_modbus_decode(const uint8_t *registers, size_t len, const ev_modbus_point *points, size_t count,
                       ev_modbus_value *out);
 
-/* The characters of a STRING point into out[0..2 * words), in reading order. Returns their number without the zeros
- * and blanks at the end. `registers` must reach over the point. */
+/* The same, all as doubles: out is `count` doubles of any alignment, valid[0..count) 1 or 0. What is missing or a text
+ * is NaN and 0; an integer beyond 2^53 is rounded to the nearest double. */
+bool ev_modbus_decode_doubles(const uint8_t *registers, size_t len, const ev_modbus_point *points, size_t count,
+                              void *out, uint8_t *valid);
+
+/* The characters of a STRING or STRING_LOW point into out[0..2 * words), in reading order. Returns their number without
+ * the zeros and blanks at the end. `registers` must reach over the point. */
 size_t ev_modbus_text(const uint8_t *registers, const ev_modbus_point *point, char *out);
 
 #endif

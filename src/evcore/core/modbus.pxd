@@ -25,6 +25,7 @@ cdef extern from "evcore/modbus.h" nogil:
     ctypedef struct ev_modbus_point:
         uint16_t offset, words
         uint8_t type, flags, bit, width
+        uint16_t scale_at
         uint64_t missing
         double multiply, divide, add
     ctypedef enum ev_modbus_kind:
@@ -49,6 +50,7 @@ cdef extern from "evcore/modbus.h" nogil:
         EV_MODBUS_BYTES_LITTLE
         EV_MODBUS_MISSING
         EV_MODBUS_SCALED
+        EV_MODBUS_SCALE_AT
     bint ev_modbus_want_of(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_want *want)
     size_t ev_modbus_pdu_short(uint8_t *out, uint8_t function, uint16_t address, uint16_t count_or_value)
     size_t ev_modbus_pdu_registers(uint8_t *out, uint16_t address, const uint16_t *values, size_t count)
@@ -65,4 +67,6 @@ cdef extern from "evcore/modbus.h" nogil:
     size_t ev_modbus_reach(const ev_modbus_point *points, size_t count)
     bint ev_modbus_decode(const uint8_t *registers, size_t len, const ev_modbus_point *points, size_t count,
                           ev_modbus_value *out)
+    bint ev_modbus_decode_doubles(const uint8_t *registers, size_t len, const ev_modbus_point *points, size_t count,
+                                  void *out, uint8_t *valid)
     size_t ev_modbus_text(const uint8_t *registers, const ev_modbus_point *point, char *out)

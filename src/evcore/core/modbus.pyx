@@ -2,10 +2,11 @@
 """Modbus, the seam: bytes in, Python objects out. The contract is native/include/evcore/{crc16,modbus}.h."""
 
 import os
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.float cimport PyFloat_FromDouble
 from cpython.list cimport PyList_New, PyList_SET_ITEM
@@ -14,7 +15,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF
 from libc.math cimport isfinite
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from evcore.errors import FrameError, InvalidReply, ModbusException
 
@@ -55,6 +56,10 @@ def crc16(data):
     Raises TypeError (not bytes-like).
     Source: MODBUS over Serial Line V1.02, 2.5.1.2.
     """
+    return crc16_of(data)
+
+
+cdef inline uint16_t crc16_of(data) except? 0:
     cdef Py_buffer view
     if type(data) is bytes:
         return ev_crc16(<const uint8_t *>PyBytes_AS_STRING(data), <size_t>len(<bytes>data))
@@ -63,6 +68,11 @@ def crc16(data):
         return ev_crc16(<const uint8_t *>view.buf, <size_t>view.len)
     finally:
         PyBuffer_Release(&view)
+
+
+def crc16_many(frames):
+    """`crc16` of each of `frames`, an iterable of bytes-likes, as a list of int in their order."""
+    return [crc16_of(frame) for frame in frames]
 
 
 include "modbus_registers.pxi"
@@ -225,7 +235,7 @@ cdef class ReadRequest(Request):
                 raise self.fault(status, &reply, <const uint8_t *>view.buf)
             if layout is None:
                 return registers_from(<const uint8_t *>view.buf + reply.at, reply.len // 2)
-            return layout.values(<const uint8_t *>view.buf + reply.at, reply.len)
+            return layout.objects(<const uint8_t *>view.buf + reply.at, reply.len)
         finally:
             PyBuffer_Release(&view)
 

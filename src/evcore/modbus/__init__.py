@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
-    from evcore.core.modbus import Layout, Point, ReadRequest, Request, WriteRequest, crc16, decode_registers
+    from evcore.core.modbus import (
+        Layout,
+        Point,
+        ReadRequest,
+        Request,
+        WriteRequest,
+        crc16,
+        crc16_many,
+        decode_registers,
+    )
     from evcore.errors import InvalidReply, ModbusException, ModbusTimeout
     from evcore.modbus.client import Master
     from evcore.modbus.link import Client, connect
@@ -29,6 +38,7 @@ __all__ = [
     "WriteRequest",
     "connect",
     "crc16",
+    "crc16_many",
     "decode_registers",
 ]
 
@@ -49,6 +59,7 @@ __getattr__ = exports(
         "WriteRequest": "evcore.core.modbus",
         "connect": "evcore.modbus.link",
         "crc16": "evcore.core.modbus",
+        "crc16_many": "evcore.core.modbus",
         "decode_registers": "evcore.core.modbus",
     },
 )
