@@ -50,7 +50,8 @@ def test_decimal_digits_in_every_order_and_one_above_nine_is_missing(digits, siz
     digits %= 10 ** (4 * size)
     text = f"{digits:0{4 * size}d}"
     layout = Layout([Point(0, f"bcd{16 * size}", order), Point(0, f"bcd{16 * size}", order, scale="0.01")])
-    assert layout.decode(reverse(bytes.fromhex(text), order)) == [digits, float(digits) / 100]  # above 2**53 rounded twice
+    # above 2**53 rounded twice
+    assert layout.decode(reverse(bytes.fromhex(text), order)) == [digits, float(digits) / 100]
     at = nibble % (4 * size)
     broken = f"{text[:at]}{bad:x}{text[at + 1 :]}"
     assert layout.decode(reverse(bytes.fromhex(broken), order)) == [None, None]

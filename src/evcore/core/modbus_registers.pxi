@@ -200,13 +200,16 @@ cdef class Layout:
         return result
 
     cdef inline object object_of(self, const uint8_t *data, Py_ssize_t i, const ev_modbus_value *raw):
-        cdef object words = None if self.words is None else self.words[i]
+        cdef object number, words = None if self.words is None else self.words[i]
         if raw.kind == EV_MODBUS_REAL:
             return PyFloat_FromDouble(raw.as_.f)
         if words is not None and raw.kind != EV_MODBUS_NONE:
             if type(words) is tuple:
                 return names_of(raw.as_.u, <tuple>words)
-            number = raw.as_.i if raw.kind == EV_MODBUS_SIGNED else raw.as_.u
+            if raw.kind == EV_MODBUS_SIGNED:
+                number = PyLong_FromLongLong(raw.as_.i)
+            else:
+                number = PyLong_FromUnsignedLongLong(raw.as_.u)
             return (<dict>words).get(number, number)
         if raw.kind == EV_MODBUS_UNSIGNED:
             return PyLong_FromUnsignedLongLong(raw.as_.u)
