@@ -2,10 +2,9 @@
  * written separately and slowly: what it finds, bytes at once and one by one must give the same; what is found is a
  * whole frame with a right CRC; the TCP check never accepts what is not the reply. Register points made of the same
  * bytes never read past the block. */
-#include "evcore/modbus.h"
+#include "twin_modbus.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,64 +13,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         if (!(condition)) abort();                                                                                     \
     } while (0)
 
-static unsigned slow_crc(const uint8_t *data, size_t len) {
-    unsigned crc = 0xFFFF;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc & 1 ? crc >> 1 ^ 0xA001 : crc >> 1;
-    }
-    return crc;
-}
-
-/* The content of a good reply, by the specification's reply formats. */
-static int is_content(const uint8_t *data, size_t len, const uint8_t *pdu) {
-    const size_t count = (size_t)pdu[3] << 8 | pdu[4];
-    if (pdu[0] <= 4 || pdu[0] == 23) {
-        const size_t bytes = pdu[0] <= 2 ? (count + 7) / 8 : 2 * count;
-        return data[2] == bytes && len == bytes + 5;
-    }
-    const size_t echo = pdu[0] == 22 ? 6 : 4;
-    return len == 4 + echo && memcmp(data + 2, pdu + 1, echo) == 0;
-}
-
-/* Is data[0..len) itself the good or the exception reply? The CRC last: it takes longest. */
-static int is_reply(const uint8_t *data, size_t len, uint8_t unit, const uint8_t *pdu) {
-    if (len < 5 || data[0] != unit) return 0;
-    const int refused = data[1] == (pdu[0] | 0x80);
-    if (refused ? len != 5 : data[1] != pdu[0] || !is_content(data, len, pdu)) return 0;
-    if (slow_crc(data, len - 2) != (data[len - 2] | (unsigned)data[len - 1] << 8)) return 0;
-    return refused ? 2 : 1;
-}
-
-static int slow_find(const uint8_t *data, size_t len, uint8_t unit, const uint8_t *pdu, size_t *end) {
-    for (size_t i = 0; i < len; i++)
-        for (*end = i + 5; *end <= len && *end <= i + 256; ++*end) {
-            const int found = is_reply(data + i, *end - i, unit, pdu);
-            if (found) return found;
-        }
-    return 0;
-}
-
-static void find_both_ways(const uint8_t *data, size_t len, const ev_modbus_want *want, const uint8_t *pdu) {
+static void find_both_ways(const uint8_t *data, size_t len, const ev_modbus_want *want, const uint8_t *pdu, size_t n) {
     ev_modbus_reply reply, again;
-    size_t end;
-    const int expected = slow_find(data, len, want->unit, pdu, &end);
+    size_t from, end;
+    const int expected = twin_find(data, len, want->unit, pdu, n, &from, &end);
     const ev_modbus_status status = ev_modbus_rtu_find(data, len, want, true, &reply);
     MUST(status == (expected == 0 ? EV_MODBUS_MORE : expected == 1 ? EV_MODBUS_OK : EV_MODBUS_REFUSED));
     if (expected) {
         MUST(reply.end == end);
         if (status == EV_MODBUS_OK) MUST(reply.at + reply.len + 2 == end);
-        size_t from = end;
-        do
-            MUST(from-- > 0);
-        while (!is_reply(data + from, end - from, want->unit, pdu));
+        MUST(ev_modbus_rtu_check(data + from, end - from, want, &again) == status && from + again.at == reply.at);
+        MUST(status != EV_MODBUS_OK || reply.at == from + ev_modbus_reply_around(want) - 2);
+        MUST(end - from <= ev_modbus_reply_max(want) || status == EV_MODBUS_REFUSED);
     }
     size_t dropped = 0;
     ev_modbus_status one_by_one = EV_MODBUS_MORE;
-    for (size_t n = 1; n <= len && one_by_one == EV_MODBUS_MORE; n++) {
-        one_by_one = ev_modbus_rtu_find(data + dropped, n - dropped, want, false, &again);
-        MUST(one_by_one != EV_MODBUS_MORE || dropped + again.at <= n);
+    for (size_t heard = 1; heard <= len && one_by_one == EV_MODBUS_MORE; heard++) {
+        one_by_one = ev_modbus_rtu_find(data + dropped, heard - dropped, want, false, &again);
+        MUST(one_by_one != EV_MODBUS_MORE || dropped + again.at <= heard);
         if (one_by_one == EV_MODBUS_MORE) dropped += again.at;
     }
     if (one_by_one == EV_MODBUS_MORE)
@@ -80,7 +39,7 @@ static void find_both_ways(const uint8_t *data, size_t len, const ev_modbus_want
     if (expected) MUST(dropped + again.end == reply.end && again.got == reply.got);
 }
 
-static void check_tcp(const uint8_t *data, size_t len, const ev_modbus_want *want) {
+static void check_tcp(const uint8_t *data, size_t len, const ev_modbus_want *want, const uint8_t *pdu, size_t n) {
     ev_modbus_reply reply;
     size_t size;
     const ev_modbus_status framed = ev_modbus_tcp_size(data, len, &size);
@@ -89,6 +48,8 @@ static void check_tcp(const uint8_t *data, size_t len, const ev_modbus_want *wan
     const ev_modbus_status status = ev_modbus_tcp_check(data, len, want, transaction, &reply);
     if (status <= EV_MODBUS_REFUSED) MUST(framed == EV_MODBUS_OK && size == len && reply.end == len);
     if (status == EV_MODBUS_OK) MUST(reply.at + reply.len == len);
+    if (framed == EV_MODBUS_OK && size == len && data[6] == want->unit)
+        MUST((status == EV_MODBUS_OK) == twin_good(data + 7, len - 7, pdu, n));
 }
 
 static void decode_points(const uint8_t *data, size_t len) {
@@ -128,8 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const size_t len = size - 2 - data[1];
     ev_modbus_want want;
     decode_points(line, len);
-    if (len > 1024 || !ev_modbus_want_of(pdu, data[1], data[0], &want)) return 0;
-    find_both_ways(line, len, &want, pdu);
-    check_tcp(line, len, &want);
+    if (len > 1024 || !twin_want(pdu, data[1], data[0], &want)) return 0;
+    find_both_ways(line, len, &want, pdu, data[1]);
+    check_tcp(line, len, &want, pdu, data[1]);
     return 0;
 }

@@ -21,62 +21,146 @@ static ev_modbus_status differ(ev_modbus_reply *reply, ev_modbus_status why, siz
 
 /* --- Requests --- */
 
-/* Functions whose reply carries data: the byte count that belongs to a request for `count` items, 0 if not allowed. */
+bool ev_modbus_is_standard(uint8_t function) {
+    return (function >= 1 && function <= 8) || function == 11 || function == 12 || (function >= 15 && function <= 17) ||
+           (function >= 20 && function <= 24) || function == 43;
+}
+
+/* The byte count that belongs to a read of `count` items, 0 if not allowed. */
 static unsigned data_bytes(uint8_t function, unsigned count) {
     if (function <= 2) return count <= 2000 ? (count + 7) / 8 : 0; /* 6.1, 6.2 */
     return count <= 125 ? 2 * count : 0;                           /* 6.3, 6.4, 6.17 */
 }
 
-/* Is a 15, 16 or the write half of a 23 at pdu as long as its count says? pdu begins at the count. */
+/* Is a 15, 16 or the write half of a 23 at pdu as long as its count says? pdu begins at the address. */
 static bool write_fits(const uint8_t *pdu, size_t len, unsigned max, bool coils) {
-    const unsigned count = get16(pdu), bytes = coils ? (count + 7) / 8 : 2 * count;
-    return count >= 1 && count <= max && pdu[2] == bytes && len == 3 + bytes;
+    if (len < 6) return false;
+    const unsigned count = get16(pdu + 2), bytes = coils ? (count + 7) / 8 : 2 * count;
+    return count >= 1 && count <= max && pdu[4] == bytes && len == 5 + bytes && get16(pdu) + count <= 65536;
 }
 
-bool ev_modbus_want_of(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_want *want) {
-    ev_modbus_want w = {.unit = unit};
-    if (len < 5) return false;
-    w.function = pdu[0];
-    const unsigned address = get16(pdu + 1), count = get16(pdu + 3);
-    bool good = false;
+/* Diagnostics, 6.8: pdu[0..len) with its sub-function. */
+static bool diagnostics(const uint8_t *pdu, size_t len, ev_modbus_want *w) {
+    if (len < 5 || len % 2 == 0 || pdu[1] != 0) return false;
+    const unsigned code = pdu[2], value = get16(pdu + 3);
+    w->echo_len = (uint8_t)(len - 1);
+    if (code == 0) return true;
+    if (len != 5) return false;
+    if (code == 1) return value == 0x0000 || value == 0xFF00;
+    if (code == 3) return pdu[4] == 0;
+    if (code == 10 || code == 20) return value == 0;
+    if (code != 2 && (code < 11 || code > 18)) return false;
+    w->echo_len = 2;
+    w->least = 2;
+    return value == 0;
+}
+
+/* One file record of 20 or 21 at group[0..7): its registers, 0 if it breaks a limit (6.14, 6.15). */
+static unsigned file_record(const uint8_t *group) {
+    const unsigned count = get16(group + 5);
+    return group[0] == 6 && get16(group + 1) != 0 && get16(group + 3) + count <= 10000 ? count : 0;
+}
+
+static bool files_read(const uint8_t *pdu, size_t len, ev_modbus_want *w) {
+    if (len < 9 || pdu[1] > 0xF5 || pdu[1] % 7 != 0 || len != 2u + pdu[1]) return false;
+    size_t bytes = 0;
+    for (size_t i = 2; i < len; i += 7) {
+        const unsigned count = file_record(pdu + i);
+        if (count == 0) return false;
+        bytes += 2 + 2 * (size_t)count;
+    }
+    w->shape = EV_MODBUS_FILES;
+    w->least = (uint8_t)bytes;
+    return bytes <= 0xF5;
+}
+
+static bool files_write(const uint8_t *pdu, size_t len, ev_modbus_want *w) {
+    if (len < 11 || len != 2u + pdu[1]) return false;
+    size_t i = 2;
+    while (i + 9 <= len) {
+        const unsigned count = file_record(pdu + i);
+        if (count == 0) return false;
+        i += 7 + 2 * (size_t)count;
+    }
+    w->echo_len = (uint8_t)(len - 1);
+    return i == len;
+}
+
+static bool expect(const uint8_t *pdu, size_t len, ev_modbus_want *w) {
     switch (pdu[0]) {
     case 1:
     case 2:
     case 3:
     case 4:
-        w.count = (uint8_t)data_bytes(pdu[0], count);
-        good = len == 5 && w.count > 0 && address + count <= 65536;
-        break;
+        if (len != 5 || get16(pdu + 1) + get16(pdu + 3) > 65536) return false;
+        w->shape = EV_MODBUS_COUNTED;
+        w->least = (uint8_t)data_bytes(pdu[0], get16(pdu + 3));
+        return w->least > 0;
     case 5: /* 6.5: only these two values */
-        w.echo_len = 4;
-        good = len == 5 && (count == 0x0000 || count == 0xFF00);
-        break;
     case 6:
-        w.echo_len = 4;
-        good = len == 5;
-        break;
-    case 15:
-        w.echo_len = 4;
-        good = len > 6 && write_fits(pdu + 3, len - 3, 1968, true) && address + count <= 65536; /* 6.11 */
-        break;
-    case 16:
-        w.echo_len = 4;
-        good = len > 6 && write_fits(pdu + 3, len - 3, 123, false) && address + count <= 65536; /* 6.12 */
-        break;
+        w->echo_len = 4;
+        return len == 5 && (pdu[0] == 6 || get16(pdu + 3) == 0x0000 || get16(pdu + 3) == 0xFF00);
+    case 7:
+        w->least = 1;
+        return len == 1;
+    case 8:
+        return diagnostics(pdu, len, w);
+    case 11:
+        w->least = 4;
+        return len == 1;
+    case 12: /* 6.10: 6 bytes and up to 64 events */
+    case 17: /* 6.13: device specific */
+        w->shape = EV_MODBUS_OPEN;
+        w->least = pdu[0] == 12 ? 6 : 1;
+        w->most = pdu[0] == 12 ? 70 : 251;
+        return len == 1;
+    case 15: /* 6.11 */
+    case 16: /* 6.12 */
+        w->echo_len = 4;
+        return write_fits(pdu + 1, len - 1, pdu[0] == 15 ? 1968 : 123, pdu[0] == 15);
+    case 20:
+        return files_read(pdu, len, w);
+    case 21:
+        return files_write(pdu, len, w);
     case 22:
-        w.echo_len = 6;
-        good = len == 7;
-        break;
+        w->echo_len = 6;
+        return len == 7;
     case 23: /* 6.17 */
-        w.count = (uint8_t)data_bytes(pdu[0], count);
-        good = len > 10 && w.count > 0 && address + count <= 65536 && write_fits(pdu + 7, len - 7, 121, false) &&
-               get16(pdu + 5) + get16(pdu + 7) <= 65536;
-        break;
+        if (len < 5 || get16(pdu + 1) + get16(pdu + 3) > 65536) return false;
+        w->shape = EV_MODBUS_COUNTED;
+        w->least = (uint8_t)data_bytes(23, get16(pdu + 3));
+        return w->least > 0 && write_fits(pdu + 5, len - 5, 121, false);
+    case 24:
+        w->shape = EV_MODBUS_FIFO;
+        return len == 3;
+    case 43: /* 6.21 */
+        w->shape = EV_MODBUS_OBJECTS;
+        return len == 4 && pdu[1] == 14 && pdu[2] >= 1 && pdu[2] <= 4;
     default:
-        break;
+        return false;
     }
-    if (!good) return false;
-    memcpy(w.echo, pdu + 1, w.echo_len);
+}
+
+bool ev_modbus_want_of(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_want *want) {
+    if (len < 1 || len > EV_MODBUS_PDU_MAX) return false;
+    ev_modbus_want w = {.pdu = pdu, .unit = unit, .function = pdu[0], .shape = EV_MODBUS_FIXED};
+    if (!expect(pdu, len, &w)) return false;
+    *want = w;
+    return true;
+}
+
+bool ev_modbus_want_custom(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_shape shape, bool echo, size_t n,
+                           ev_modbus_want *want) {
+    if (len < 1 || len > EV_MODBUS_PDU_MAX || pdu[0] == 0 || pdu[0] > 127 || ev_modbus_is_standard(pdu[0]))
+        return false;
+    ev_modbus_want w = {.pdu = pdu, .unit = unit, .function = pdu[0], .shape = (uint8_t)shape};
+    if (shape == EV_MODBUS_COUNTED_AT && !echo && n <= EV_MODBUS_PDU_MAX - 2)
+        w.at = (uint8_t)n;
+    else if (shape == EV_MODBUS_FIXED && n < (echo ? len : EV_MODBUS_PDU_MAX))
+        *(echo ? &w.echo_len : &w.least) = (uint8_t)n;
+    else
+        return false;
+    if (shape == EV_MODBUS_FIXED && n == 0) return false; /* a frame of four bytes is shorter than a refusal */
     *want = w;
     return true;
 }
@@ -131,38 +215,158 @@ size_t ev_modbus_tcp_frame(uint8_t out[EV_MODBUS_TCP_MAX], uint16_t transaction,
 
 /* --- Replies --- */
 
-/* The PDU is at[0..len); reply->at is set relative to `base`, the bytes before it. */
-static ev_modbus_status check_pdu(const uint8_t *pdu, size_t len, size_t base, const ev_modbus_want *want,
-                                  ev_modbus_reply *reply) {
-    if (pdu[0] == (want->function | 0x80)) {
-        if (len != 2) return differ(reply, EV_MODBUS_LENGTH, 2, len);
-        return differ(reply, EV_MODBUS_REFUSED, 0, pdu[1]);
+static ev_modbus_status measure_files(const uint8_t *pdu, size_t len, const ev_modbus_want *want,
+                                      ev_modbus_reply *reply) {
+    const uint8_t *group = want->pdu + 2;
+    for (size_t i = 2; i < 2u + want->least && i < len; group += 7) { /* 6.14 */
+        const size_t bytes = 1 + 2 * (size_t)get16(group + 5);
+        if (pdu[i] != bytes) return differ(reply, EV_MODBUS_COUNT, bytes, pdu[i]);
+        if (i + 1 < len && pdu[i + 1] != 6) return differ(reply, EV_MODBUS_CONTENT, 6, pdu[i + 1]);
+        i += 1 + bytes;
     }
-    if (pdu[0] != want->function) return differ(reply, EV_MODBUS_FUNCTION, want->function, pdu[0]);
-    if (want->echo_len) {
-        reply->at = base + 1;
-        reply->len = want->echo_len;
-        if (len != 1u + want->echo_len) return differ(reply, EV_MODBUS_LENGTH, 1u + want->echo_len, len);
-        return memcmp(pdu + 1, want->echo, want->echo_len) == 0 ? EV_MODBUS_OK : EV_MODBUS_ECHO;
-    }
-    if (len < 2) return differ(reply, EV_MODBUS_LENGTH, 2u + want->count, len);
-    if (pdu[1] != want->count) return differ(reply, EV_MODBUS_COUNT, want->count, pdu[1]);
-    if (len != 2u + want->count) return differ(reply, EV_MODBUS_LENGTH, 2u + want->count, len);
-    reply->at = base + 2;
-    reply->len = want->count;
     return EV_MODBUS_OK;
 }
 
-/* The length of a good reply's RTU frame. */
-static size_t rtu_size(const ev_modbus_want *want) {
-    return 4u + (want->echo_len ? want->echo_len : 1u + want->count);
+static ev_modbus_status measure_fifo(const uint8_t *pdu, size_t len, size_t *size, ev_modbus_reply *reply) {
+    *size = 5; /* 6.18 */
+    if (len < 3) return len == 2 && pdu[1] != 0 ? differ(reply, EV_MODBUS_COUNT, 0, pdu[1]) : EV_MODBUS_OK;
+    const unsigned bytes = get16(pdu + 1);
+    if (bytes < 2 || bytes > 64 || bytes % 2) return differ(reply, EV_MODBUS_COUNT, 64, bytes);
+    *size = 3 + bytes;
+    if (len == 4 && pdu[3] != 0) return differ(reply, EV_MODBUS_COUNT, 0, pdu[3]);
+    if (len >= 5 && 2 + 2 * get16(pdu + 3) != bytes)
+        return differ(reply, EV_MODBUS_COUNT, (bytes - 2) / 2, get16(pdu + 3));
+    return EV_MODBUS_OK;
+}
+
+/* 6.21. Objects come in ascending order, from the one asked for on, or from 0 if there is no such object; their
+ * numbers are those of the level asked for or of a lower one. A reply that is not the last says with which, higher,
+ * number to go on. */
+static ev_modbus_status measure_objects(const uint8_t *pdu, size_t len, const ev_modbus_want *want, size_t *size,
+                                        ev_modbus_reply *reply) {
+    const unsigned level = want->pdu[2], first = want->pdu[3];
+    const unsigned highest = level == 1 ? 2 : level == 2 ? 0x7F : 0xFF;
+    *size = 9;
+    if (len >= 2 && pdu[1] != 14) return differ(reply, EV_MODBUS_CONTENT, 14, pdu[1]);
+    if (len >= 3 && pdu[2] != level) return differ(reply, EV_MODBUS_CONTENT, level, pdu[2]);
+    if (len >= 4 && ((pdu[3] & 0x7F) < 1 || (pdu[3] & 0x7F) > 3))
+        return differ(reply, EV_MODBUS_CONTENT, level == 4 ? 0x81 : level, pdu[3]);
+    if (len >= 5 && pdu[4] != 0x00 && (pdu[4] != 0xFF || level == 4))
+        return differ(reply, EV_MODBUS_CONTENT, 0, pdu[4]);
+    if (len < 7) return EV_MODBUS_OK;
+    const unsigned objects = pdu[6];
+    if (objects == 0 || (level == 4 && objects != 1)) return differ(reply, EV_MODBUS_COUNT, 1, objects);
+    size_t at = 7;
+    unsigned least = first;
+    for (unsigned i = 0; i < objects; i++) {
+        if (at >= len) {
+            *size = at + 2 * (size_t)(objects - i);
+            return *size <= EV_MODBUS_PDU_MAX ? EV_MODBUS_OK
+                                              : differ(reply, EV_MODBUS_LENGTH, EV_MODBUS_PDU_MAX, *size);
+        }
+        const unsigned id = pdu[at];
+        const bool restart = i == 0 && id == 0 && level != 4;
+        if ((id < least && !restart) || id > highest || (level == 4 && id != first))
+            return differ(reply, EV_MODBUS_CONTENT, least, id);
+        least = id + 1;
+        *size = at + 2 * (size_t)(objects - i);
+        if (at + 1 >= len) return EV_MODBUS_OK;
+        at += 2u + pdu[at + 1];
+    }
+    *size = at;
+    if (at > EV_MODBUS_PDU_MAX) return differ(reply, EV_MODBUS_LENGTH, EV_MODBUS_PDU_MAX, at);
+    return pdu[4] == 0 || pdu[5] >= least ? EV_MODBUS_OK : differ(reply, EV_MODBUS_CONTENT, least, pdu[5]);
+}
+
+/* How a reply that begins as pdu[0..len) does goes on, len >= 1: OK, or the first reason why no good or exception reply
+ * begins so. *size: its length; where the bytes that say so are not there yet, a length above `len` that it has at
+ * least. */
+static ev_modbus_status measure(const uint8_t *pdu, size_t len, const ev_modbus_want *want, size_t *size,
+                                ev_modbus_reply *reply) {
+    *size = 2;
+    if (pdu[0] == (want->function | 0x80)) return EV_MODBUS_OK;
+    if (pdu[0] != want->function) return differ(reply, EV_MODBUS_FUNCTION, want->function, pdu[0]);
+    switch (want->shape) {
+    case EV_MODBUS_COUNTED:
+    case EV_MODBUS_FILES:
+        *size = 2u + want->least;
+        if (len >= 2 && pdu[1] != want->least) return differ(reply, EV_MODBUS_COUNT, want->least, pdu[1]);
+        return want->shape == EV_MODBUS_FILES ? measure_files(pdu, len, want, reply) : EV_MODBUS_OK;
+    case EV_MODBUS_FIXED: {
+        *size = 1u + want->echo_len + want->least;
+        const size_t there = len - 1 < want->echo_len ? len - 1 : want->echo_len;
+        reply->len = there;
+        return memcmp(pdu + 1, want->pdu + 1, there) == 0 ? EV_MODBUS_OK : EV_MODBUS_ECHO;
+    }
+    case EV_MODBUS_OPEN:
+    case EV_MODBUS_COUNTED_AT: {
+        const unsigned most = want->shape == EV_MODBUS_OPEN ? want->most : EV_MODBUS_PDU_MAX - 2u - want->at;
+        *size = 2u + want->at + want->least;
+        if (len < 2u + want->at) return EV_MODBUS_OK;
+        const unsigned bytes = pdu[1 + want->at];
+        *size = 2u + want->at + bytes;
+        return bytes >= want->least && bytes <= most ? EV_MODBUS_OK : differ(reply, EV_MODBUS_COUNT, most, bytes);
+    }
+    case EV_MODBUS_FIFO:
+        return measure_fifo(pdu, len, size, reply);
+    default:
+        return measure_objects(pdu, len, want, size, reply);
+    }
+}
+
+/* Bytes between the first of the PDU and those that reply->at tells. */
+static size_t before_data(const ev_modbus_want *want) {
+    switch (want->shape) {
+    case EV_MODBUS_COUNTED:
+    case EV_MODBUS_OPEN:
+    case EV_MODBUS_FILES:
+        return 2;
+    case EV_MODBUS_FIFO:
+        return 3;
+    default:
+        return 1;
+    }
+}
+
+/* The PDU is pdu[0..len); reply->at is set relative to `base`, the bytes before it. */
+static ev_modbus_status check_pdu(const uint8_t *pdu, size_t len, size_t base, const ev_modbus_want *want,
+                                  ev_modbus_reply *reply) {
+    size_t size;
+    const size_t before = before_data(want);
+    reply->at = base + before;
+    const ev_modbus_status status = measure(pdu, len, want, &size, reply);
+    if (status != EV_MODBUS_OK) return status;
+    if (len != size) return differ(reply, EV_MODBUS_LENGTH, size, len);
+    if (pdu[0] != want->function) return differ(reply, EV_MODBUS_REFUSED, 0, pdu[1]);
+    reply->len = len - before;
+    return EV_MODBUS_OK;
+}
+
+size_t ev_modbus_reply_max(const ev_modbus_want *want) {
+    switch (want->shape) {
+    case EV_MODBUS_COUNTED:
+    case EV_MODBUS_FILES:
+        return 5u + want->least;
+    case EV_MODBUS_FIXED:
+        return 4u + want->echo_len + want->least;
+    case EV_MODBUS_OPEN:
+        return 5u + want->most;
+    case EV_MODBUS_FIFO:
+        return 70;
+    default:
+        return EV_MODBUS_RTU_MAX;
+    }
+}
+
+size_t ev_modbus_reply_around(const ev_modbus_want *want) {
+    return 3 + before_data(want);
 }
 
 ev_modbus_status ev_modbus_rtu_check(const uint8_t *adu, size_t len, const ev_modbus_want *want,
                                      ev_modbus_reply *reply) {
     memset(reply, 0, sizeof *reply);
     reply->end = len;
-    if (len < 5 || len > EV_MODBUS_RTU_MAX) return differ(reply, EV_MODBUS_LENGTH, rtu_size(want), len);
+    if (len < 5 || len > EV_MODBUS_RTU_MAX) return differ(reply, EV_MODBUS_LENGTH, ev_modbus_reply_max(want), len);
     const unsigned sent = adu[len - 2] | (unsigned)adu[len - 1] << 8, crc = ev_crc16(adu, len - 2);
     if (crc != sent) return differ(reply, EV_MODBUS_CRC, crc, sent);
     if (adu[0] != want->unit) return differ(reply, EV_MODBUS_UNIT, want->unit, adu[0]);
@@ -174,7 +378,7 @@ ev_modbus_status ev_modbus_tcp_check(const uint8_t *adu, size_t len, const ev_mo
     memset(reply, 0, sizeof *reply);
     reply->end = len;
     if (len < EV_MODBUS_MBAP + 2 || len > EV_MODBUS_TCP_MAX)
-        return differ(reply, EV_MODBUS_LENGTH, rtu_size(want) + 4, len);
+        return differ(reply, EV_MODBUS_LENGTH, ev_modbus_reply_max(want) + 4, len);
     if (get16(adu) != transaction) return differ(reply, EV_MODBUS_TRANSACTION, transaction, get16(adu));
     if (get16(adu + 2) != 0) return differ(reply, EV_MODBUS_PROTOCOL, 0, get16(adu + 2));
     if (get16(adu + 4) != len - 6) return differ(reply, EV_MODBUS_LENGTH, len - 6, get16(adu + 4));
@@ -182,18 +386,13 @@ ev_modbus_status ev_modbus_tcp_check(const uint8_t *adu, size_t len, const ev_mo
     return check_pdu(adu + EV_MODBUS_MBAP, len - EV_MODBUS_MBAP, EV_MODBUS_MBAP, want, reply);
 }
 
-/* Could a reply begin at data[0]? Its whole length if all of the header that is there fits, else 0. len >= 1. */
-static size_t candidate(const uint8_t *data, size_t len, const ev_modbus_want *want) {
-    const size_t size = rtu_size(want);
-    if (data[0] != want->unit) return 0;
-    if (len == 1) return size;
-    if (data[1] == (want->function | 0x80)) return 5;
-    if (data[1] != want->function) return 0;
-    if (want->echo_len) {
-        const size_t there = len - 2 < want->echo_len ? len - 2 : want->echo_len;
-        return memcmp(data + 2, want->echo, there) == 0 ? size : 0;
-    }
-    return len == 2 || data[2] == want->count ? size : 0;
+/* Could a reply begin at data[0]? Its whole length, or one above len that it has at least, if all that is there fits;
+ * else 0. len >= 1. */
+static size_t candidate(const uint8_t *data, size_t len, const ev_modbus_want *want, ev_modbus_reply *reply) {
+    size_t size;
+    if (len == 1) return data[0] == want->unit ? 5 : 0;
+    if (data[0] != want->unit || measure(data + 1, len - 1, want, &size, reply) != EV_MODBUS_OK) return 0;
+    return size + 3;
 }
 
 ev_modbus_status ev_modbus_rtu_find(const uint8_t *data, size_t len, const ev_modbus_want *want, bool last,
@@ -202,7 +401,7 @@ ev_modbus_status ev_modbus_rtu_find(const uint8_t *data, size_t len, const ev_mo
         const uint8_t *next = memchr(data + i, want->unit, len - i);
         if (next == NULL) break;
         i = (size_t)(next - data);
-        const size_t size = candidate(data + i, len - i, want);
+        const size_t size = candidate(data + i, len - i, want, reply);
         if (size == 0) continue;
         if (size > len - i) {
             if (last) continue;

@@ -3,9 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-/* The examples of MODBUS Application Protocol V1.1b3, 6.1-6.6, 6.11, 6.12, 6.16, 6.17: request and reply PDU. */
+/* The examples of MODBUS Application Protocol V1.1b3, 6.1-6.18, 6.21: request and reply PDU (17 and 43/14
+ * with other texts). */
 static const struct {
-    uint8_t request[16], request_len, reply[16], reply_len;
+    uint8_t request[16], request_len, reply[32], reply_len;
 } examples[] = {
     {{0x01, 0x00, 0x13, 0x00, 0x13}, 5, {0x01, 0x03, 0xCD, 0x6B, 0x05}, 5},
     {{0x02, 0x00, 0xC4, 0x00, 0x16}, 5, {0x02, 0x03, 0xAC, 0xDB, 0x35}, 5},
@@ -20,6 +21,26 @@ static const struct {
      16,
      {0x17, 0x0C, 0x00, 0xFE, 0x0A, 0xCD, 0x00, 0x01, 0x00, 0x03, 0x00, 0x0D, 0x00, 0xFF},
      14},
+    {{0x07}, 1, {0x07, 0x6D}, 2},
+    {{0x08, 0x00, 0x00, 0xA5, 0x37}, 5, {0x08, 0x00, 0x00, 0xA5, 0x37}, 5},
+    {{0x08, 0x00, 0x0B, 0x00, 0x00}, 5, {0x08, 0x00, 0x0B, 0x00, 0x12}, 5},
+    {{0x0B}, 1, {0x0B, 0xFF, 0xFF, 0x01, 0x08}, 5},
+    {{0x0C}, 1, {0x0C, 0x08, 0x00, 0x00, 0x01, 0x08, 0x01, 0x21, 0x20, 0x00}, 10},
+    {{0x11}, 1, {0x11, 0x04, 0x42, 0xFF, 0x01, 0x02}, 6},
+    {{0x14, 0x0E, 0x06, 0x00, 0x04, 0x00, 0x01, 0x00, 0x02, 0x06, 0x00, 0x03, 0x00, 0x09, 0x00, 0x02},
+     16,
+     {0x14, 0x0C, 0x05, 0x06, 0x0D, 0xFE, 0x00, 0x20, 0x05, 0x06, 0x33, 0xCD, 0x00, 0x40},
+     14},
+    {{0x15, 0x0D, 0x06, 0x00, 0x04, 0x00, 0x07, 0x00, 0x03, 0x06, 0xAF, 0x04, 0xBE, 0x10, 0x0D},
+     15,
+     {0x15, 0x0D, 0x06, 0x00, 0x04, 0x00, 0x07, 0x00, 0x03, 0x06, 0xAF, 0x04, 0xBE, 0x10, 0x0D},
+     15},
+    {{0x18, 0x04, 0xDE}, 3, {0x18, 0x00, 0x06, 0x00, 0x02, 0x01, 0xB8, 0x12, 0x84}, 9},
+    {{0x2B, 0x0E, 0x01, 0x00},
+     4,
+     {0x2B, 0x0E, 0x01, 0x01, 0x00, 0x00, 0x03, 0x00, 0x07, 0x43, 0x6F, 0x6D, 0x70, 0x61, 0x6E, 0x79,
+      0x01, 0x07, 0x43, 0x6F, 0x64, 0x65, 0x20, 0x58, 0x58, 0x02, 0x05, 0x56, 0x32, 0x2E, 0x31, 0x31},
+     32},
 };
 
 /* 6.3 on a serial line, unit 17; the CRCs come from another implementation. */
@@ -45,7 +66,8 @@ static void every_example_is_expected_as_the_specification_answers_it(void) {
             if (k == i) continue;
             ev_modbus_want other;
             CHECK(ev_modbus_want_of(examples[k].request, examples[k].request_len, 9, &other));
-            CHECK(ev_modbus_rtu_check(rtu, r, &other, &reply) == EV_MODBUS_FUNCTION);
+            const bool same = examples[k].request[0] == examples[i].request[0]; /* 8, with two sub-functions */
+            CHECK(ev_modbus_rtu_check(rtu, r, &other, &reply) == (same ? EV_MODBUS_ECHO : EV_MODBUS_FUNCTION));
             CHECK(ev_modbus_rtu_find(rtu, r, &other, true, &reply) == EV_MODBUS_MORE);
         }
     }
@@ -70,10 +92,13 @@ static void requests_are_built_as_in_the_specification(void) {
 static void requests_beyond_the_limits_raise_no_expectation(void) {
     static const uint8_t wrong[][8] = {{3, 0, 0, 0, 0},        {3, 0, 0, 0, 126},         {1, 0, 0, 0x07, 0xD1},
                                        {4, 0xFF, 0xFF, 0, 2},  {5, 0, 0, 0xFF, 0x01},     {7, 0, 0, 0, 1},
+                                       {8, 0, 4, 0, 0},        {8, 0, 19, 0, 0},          {8, 0, 2, 0, 1},
+                                       {8, 1, 0, 0, 0},        {43, 13, 1, 0, 0},         {24, 0, 0, 0, 0},
+                                       {20, 3, 6, 0, 1},       {11, 0, 0, 0, 0},          {9, 0, 0, 0, 1},
                                        {15, 0, 0, 0, 9, 1, 0}, {16, 0, 0, 0, 1, 4, 0, 0}, {16, 0, 0, 0, 0, 0, 0, 0}};
     ev_modbus_want want;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        CHECK(!ev_modbus_want_of(wrong[i], wrong[i][0] < 8 ? 5 : wrong[i][0] == 15 ? 7 : 8, 1, &want));
+        CHECK(!ev_modbus_want_of(wrong[i], wrong[i][0] == 15 ? 7 : wrong[i][0] == 16 ? 8 : 5, 1, &want));
     CHECK(!ev_modbus_want_of(NULL, 0, 1, &want) && !ev_modbus_want_of(good_pdu, 4, 1, &want));
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
         for (size_t len = 0; len < examples[i].request_len; len++)
@@ -116,6 +141,71 @@ static void each_wrong_reply_is_named(void) {
     const uint8_t echo[] = {6, 0, 1, 0, 4};
     const size_t len = ev_modbus_rtu_frame(frame, 0x11, echo, sizeof echo);
     CHECK(ev_modbus_rtu_check(frame, len, &write, &reply) == EV_MODBUS_ECHO && reply.at == 2 && reply.len == 4);
+}
+
+/* Replies of the functions whose length the request does not tell; `expect` as ev_modbus_rtu_check is to say. */
+static void replies_that_tell_their_own_length_are_held_against_the_request(void) {
+    static const struct {
+        uint8_t request[16], request_len, reply[16], reply_len;
+        ev_modbus_status expect;
+    } cases[] = {
+        {{20, 7, 6, 0, 4, 0, 1, 0, 1}, 9, {20, 4, 3, 6, 0x0D, 0xFE}, 6, EV_MODBUS_OK},
+        {{20, 7, 6, 0, 4, 0, 1, 0, 1}, 9, {20, 4, 5, 6, 0x0D, 0xFE}, 6, EV_MODBUS_COUNT},
+        {{20, 7, 6, 0, 4, 0, 1, 0, 1}, 9, {20, 4, 3, 7, 0x0D, 0xFE}, 6, EV_MODBUS_CONTENT},
+        {{20, 7, 6, 0, 4, 0, 1, 0, 1}, 9, {20, 6, 5, 6, 1, 2, 3, 4}, 8, EV_MODBUS_COUNT},
+        {{24, 0, 1}, 3, {24, 0, 2, 0, 0}, 5, EV_MODBUS_OK},
+        {{24, 0, 1}, 3, {24, 0, 4, 0, 2, 0, 0}, 7, EV_MODBUS_COUNT},
+        {{24, 0, 1}, 3, {24, 0, 66, 0, 32}, 5, EV_MODBUS_COUNT},
+        {{12}, 1, {12, 5, 0, 0, 0, 0, 0}, 7, EV_MODBUS_COUNT},
+        {{12}, 1, {12, 7, 0, 0, 0, 0, 0, 0}, 8, EV_MODBUS_LENGTH},
+        {{17}, 1, {17, 0}, 2, EV_MODBUS_COUNT},
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0, 0, 2, 0, 1, 'a', 1, 0}, 12, EV_MODBUS_OK},
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0, 0, 2, 0, 1, 'a', 1, 0, 0}, 13, EV_MODBUS_LENGTH},
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0, 0, 2, 1, 1, 'a', 0, 0}, 12, EV_MODBUS_CONTENT}, /* order */
+        {{43, 14, 1, 0}, 4, {43, 14, 2, 1, 0, 0, 1, 0, 1, 'a'}, 10, EV_MODBUS_CONTENT},       /* level */
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 4, 0, 0, 1, 0, 1, 'a'}, 10, EV_MODBUS_CONTENT},       /* conformity */
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0, 0, 1, 3, 1, 'a'}, 10, EV_MODBUS_CONTENT},       /* not basic */
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0, 0, 0}, 7, EV_MODBUS_COUNT},
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0xFF, 0, 1, 0, 1, 'a'}, 10, EV_MODBUS_CONTENT}, /* goes on where it was */
+        {{43, 14, 1, 0}, 4, {43, 14, 1, 1, 0xFF, 1, 1, 0, 1, 'a'}, 10, EV_MODBUS_OK},
+        {{43, 14, 3, 128}, 4, {43, 14, 3, 3, 0, 0, 1, 0, 1, 'a'}, 10, EV_MODBUS_OK}, /* no such object: from 0 */
+        {{43, 14, 4, 128}, 4, {43, 14, 4, 0x83, 0, 0, 1, 128, 1, 'a'}, 10, EV_MODBUS_OK},
+        {{43, 14, 4, 128}, 4, {43, 14, 4, 0x83, 0, 0, 1, 129, 1, 'a'}, 10, EV_MODBUS_CONTENT},
+        {{43, 14, 1, 0}, 4, {43 | 0x80, 1}, 2, EV_MODBUS_REFUSED},
+        {{8, 0, 11, 0, 0}, 5, {8, 0, 12, 0, 0}, 5, EV_MODBUS_ECHO},
+        {{8, 0, 0, 1, 2}, 5, {8, 0, 0, 1, 3}, 5, EV_MODBUS_ECHO},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ev_modbus_want want;
+        ev_modbus_reply reply;
+        uint8_t frame[EV_MODBUS_RTU_MAX];
+        CHECK(ev_modbus_want_of(cases[i].request, cases[i].request_len, 5, &want));
+        const size_t len = ev_modbus_rtu_frame(frame, 5, cases[i].reply, cases[i].reply_len);
+        CHECK(ev_modbus_rtu_check(frame, len, &want, &reply) == cases[i].expect);
+        CHECK(cases[i].expect > EV_MODBUS_REFUSED ||
+              ev_modbus_rtu_find(frame, len, &want, false, &reply) == cases[i].expect);
+    }
+}
+
+static void custom_functions_have_one_of_three_replies(void) {
+    static const uint8_t pdu[] = {65, 1, 2, 3};
+    ev_modbus_want want;
+    ev_modbus_reply reply;
+    uint8_t frame[EV_MODBUS_RTU_MAX];
+    CHECK(!ev_modbus_want_of(pdu, 4, 1, &want));
+    CHECK(ev_modbus_want_custom(pdu, 4, 1, EV_MODBUS_COUNTED_AT, false, 1, &want));
+    const size_t len = ev_modbus_rtu_frame(frame, 1, (const uint8_t *)"\x41\x09\x02\xAA\xBB", 5);
+    CHECK(ev_modbus_rtu_check(frame, len, &want, &reply) == EV_MODBUS_OK && reply.at == 2 && reply.len == 4);
+    CHECK(ev_modbus_want_custom(pdu, 4, 1, EV_MODBUS_FIXED, true, 3, &want) && want.echo_len == 3);
+    CHECK(!ev_modbus_want_custom(pdu, 4, 1, EV_MODBUS_FIXED, true, 4, &want));
+    CHECK(!ev_modbus_want_custom(pdu, 4, 1, EV_MODBUS_FIXED, false, 0, &want));
+    CHECK(!ev_modbus_want_custom(pdu, 4, 1, EV_MODBUS_FIXED, false, 253, &want));
+    CHECK(!ev_modbus_want_custom(pdu, 4, 1, EV_MODBUS_FIFO, false, 1, &want));
+    for (unsigned code = 0; code < 256; code++) {
+        const uint8_t one_byte = (uint8_t)code;
+        const bool free = code >= 1 && code <= 127 && !ev_modbus_is_standard(one_byte);
+        CHECK(ev_modbus_want_custom(&one_byte, 1, 1, EV_MODBUS_FIXED, false, 1, &want) == free);
+    }
 }
 
 static void the_length_of_the_mbap_header_is_the_only_boundary(void) {
@@ -285,6 +375,8 @@ int main(void) {
     requests_are_built_as_in_the_specification();
     requests_beyond_the_limits_raise_no_expectation();
     each_wrong_reply_is_named();
+    replies_that_tell_their_own_length_are_held_against_the_request();
+    custom_functions_have_one_of_three_replies();
     the_length_of_the_mbap_header_is_the_only_boundary();
     noise_around_a_reply_loses_nothing();
     every_type_in_every_order();

@@ -66,7 +66,8 @@ class PayloadError(MessageError):
 
 
 class InvalidReply(MessageError):
-    """A reply that does not answer the request. reason: unit, function, count, transaction, crc, length, echo."""
+    """A reply that does not answer the request. reason: unit, function, count, transaction, crc,
+    length, protocol, echo, content."""
 
     def __init__(self, reason: str, expected: object, got: object) -> None:
         self.reason, self.expected, self.got = reason, expected, got
@@ -85,6 +86,7 @@ _EXCEPTIONS = {
     4: "server device failure",
     5: "acknowledge",
     6: "server device busy",
+    7: "negative acknowledge",  # of earlier editions
     8: "memory parity error",
     10: "gateway path unavailable",
     11: "gateway target device failed to respond",

@@ -27,28 +27,56 @@ typedef enum {
     EV_MODBUS_COUNT = 7, /* byte count */
     EV_MODBUS_ECHO = 8,  /* a write whose reply names other registers or values; reply.at is where */
     EV_MODBUS_TRANSACTION = 9,
-    EV_MODBUS_PROTOCOL = 10
+    EV_MODBUS_PROTOCOL = 10,
+    EV_MODBUS_CONTENT = 11 /* a field that the function does not allow, or not in reply to this request (20, 43/14) */
 } ev_modbus_status;
+
+/* How a good reply goes on after the function code. */
+typedef enum {
+    EV_MODBUS_COUNTED,    /* a byte count, known from the request, and so many bytes: 1-4, 23 */
+    EV_MODBUS_FIXED,      /* `echo_len` bytes as in the request, then `least` more: 5-8, 11, 15, 16, 21, 22 */
+    EV_MODBUS_OPEN,       /* a byte count of least..most, and so many bytes: 12, 17 */
+    EV_MODBUS_COUNTED_AT, /* `at` bytes, a byte count, and so many bytes: custom functions */
+    EV_MODBUS_FILES,      /* a byte count, and one group of known length for each that was asked for: 20 */
+    EV_MODBUS_FIFO,       /* a byte count in two bytes, the number of registers (at most 31), the registers: 24 */
+    EV_MODBUS_OBJECTS     /* device identification, objects with their lengths: 43/14 */
+} ev_modbus_shape;
 
 /* What a good reply to one request looks like. */
 typedef struct {
+    const uint8_t *pdu; /* the request, not copied: it must live, unchanged, as long as this is used */
     uint8_t unit, function;
-    uint8_t count;    /* functions 1-4, 23: data bytes of the reply; else 0 */
-    uint8_t echo_len; /* functions 5, 6, 15, 16: 4; 22: 6; else 0 */
-    uint8_t echo[6];  /* the request's own bytes that the reply repeats after the function */
+    uint8_t shape; /* ev_modbus_shape; 0 in all of this is harmless */
+    uint8_t echo_len, at;
+    uint8_t least, most; /* COUNTED, FILES: least is the byte count */
 } ev_modbus_want;
 
 /* Where the reply is in the bytes looked at. */
 typedef struct {
-    size_t at;  /* OK: first data byte (functions 1-4, 23) or first echoed byte. MORE: bytes that may be dropped */
+    size_t at;  /* OK: first data byte, after the byte count where there is one, but of COUNTED_AT the first after the
+                   function code; ECHO: first byte to compare. MORE: bytes that may be dropped */
     size_t len; /* OK: number of these bytes */
     size_t end; /* OK, REFUSED: first byte after the frame */
     uint32_t expected, got;
 } ev_modbus_reply;
 
-/* The expectation that the request pdu[0..len) of `unit` raises. false: not a request of the functions 1-6, 15, 16,
- * 22, 23 within the limits of clause 6, *want is then untouched. pdu may be NULL if len is 0. */
+/* The expectation that the request pdu[0..len) of `unit` raises. false: not a request of the functions 1-8, 11, 12,
+ * 15-17, 20-24, 43/14 within the limits of clause 6, or one that is never answered (8 with sub-function 4); *want is
+ * then untouched. pdu may be NULL if len is 0. */
 bool ev_modbus_want_of(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_want *want);
+
+/* The same for a function code that V1.1b3 does not define. n: bytes of the reply after the function code (FIXED with
+ * echo false), bytes of the request that are the whole rest of the reply (FIXED with echo true), or bytes before the
+ * byte count (COUNTED_AT). false: a code of clause 6 or above 127, or a length that no PDU has. */
+bool ev_modbus_want_custom(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_shape shape, bool echo, size_t n,
+                           ev_modbus_want *want);
+
+/* Is this a function code that clause 6 defines? */
+bool ev_modbus_is_standard(uint8_t function);
+
+/* The longest RTU frame that can be a good reply, and how many bytes of a good one are around those of reply->at. */
+size_t ev_modbus_reply_max(const ev_modbus_want *want);
+size_t ev_modbus_reply_around(const ev_modbus_want *want);
 
 /* Request PDUs of the functions 1-4 (count) and 5, 6 (value; 5: 0x0000 or 0xFF00). Returns the length, 5. */
 size_t ev_modbus_pdu_short(uint8_t out[5], uint8_t function, uint16_t address, uint16_t count_or_value);
@@ -71,9 +99,14 @@ ev_modbus_status ev_modbus_tcp_check(const uint8_t *adu, size_t len, const ev_mo
                                      ev_modbus_reply *reply);
 
 /* The first reply in what came from a serial line, past all that is not it: OK, REFUSED or MORE.
- * A candidate is the expected header; the first one that has a right CRC wins. While the first candidate is not whole,
- * the answer is MORE with reply->at bytes that no reply can begin in; `last` (no more bytes will come) goes past such
- * candidates. A frame has at most 256 bytes, so the work is linear in len. data may be NULL if len is 0. */
+ * A candidate is a header of a reply to this request, as far as it is there; the first one that has a right CRC wins.
+ * While the first candidate is not whole, the answer is MORE with reply->at bytes that no reply can begin in, even if
+ * a shorter candidate behind it is whole with a right CRC: it may lie in the data of the reply that is still coming (a
+ * register may well hold the bytes of a refusal), and no undamaged reply is ever misread. `last` (no more bytes will
+ * come) goes past candidates that are not whole; who wants a reply behind a false header before the deadline asks with
+ * `last` once the line is silent, and goes on as before if that finds nothing. A good reply of fixed length is never
+ * held up: what a false header before it seems to begin has the same length, and is whole before it. A frame has at
+ * most 256 bytes, so the work is linear in len. data may be NULL if len is 0. */
 ev_modbus_status ev_modbus_rtu_find(const uint8_t *data, size_t len, const ev_modbus_want *want, bool last,
                                     ev_modbus_reply *reply);
 

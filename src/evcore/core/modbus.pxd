@@ -16,9 +16,12 @@ cdef extern from "evcore/modbus.h" nogil:
         EV_MODBUS_REFUSED
         EV_MODBUS_ECHO
         EV_MODBUS_PROTOCOL
+    ctypedef enum ev_modbus_shape:
+        EV_MODBUS_FIXED
+        EV_MODBUS_COUNTED_AT
     ctypedef struct ev_modbus_want:
-        uint8_t unit, function, count, echo_len
-        uint8_t echo[6]
+        const uint8_t *pdu
+        uint8_t unit, function, shape, echo_len, at, least, most
     ctypedef struct ev_modbus_reply:
         size_t at, len, end
         uint32_t expected, got
@@ -52,6 +55,11 @@ cdef extern from "evcore/modbus.h" nogil:
         EV_MODBUS_SCALED
         EV_MODBUS_SCALE_AT
     bint ev_modbus_want_of(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_want *want)
+    bint ev_modbus_want_custom(const uint8_t *pdu, size_t len, uint8_t unit, ev_modbus_shape shape, bint echo, size_t n,
+                               ev_modbus_want *want)
+    bint ev_modbus_is_standard(uint8_t function)
+    size_t ev_modbus_reply_max(const ev_modbus_want *want)
+    size_t ev_modbus_reply_around(const ev_modbus_want *want)
     size_t ev_modbus_pdu_short(uint8_t *out, uint8_t function, uint16_t address, uint16_t count_or_value)
     size_t ev_modbus_pdu_registers(uint8_t *out, uint16_t address, const uint16_t *values, size_t count)
     size_t ev_modbus_pdu_coils(uint8_t *out, uint16_t address, const uint16_t *values, size_t count)

@@ -21,7 +21,8 @@ from evcore.errors import FrameError, InvalidReply, ModbusException
 
 
 # In the order of ev_modbus_status.
-cdef tuple REASONS = ("", "", "", "length", "crc", "unit", "function", "count", "echo", "transaction", "protocol")
+cdef tuple REASONS = ("", "", "", "length", "crc", "unit", "function", "count", "echo", "transaction", "protocol",
+                      "content")
 
 
 def use_cpu(str variant not None=""):
@@ -78,9 +79,39 @@ def crc16_many(frames):
 include "modbus_registers.pxi"
 
 
+SHAPES = ("fixed", "counted", "echo")
+cdef dict custom = {}  # function code -> (shape, n), of register_shape
+
+
+def register_shape(code, str shape, n):
+    """See evcore.modbus.register_function. shape: one of SHAPES; n: its bytes."""
+    if shape not in SHAPES:
+        raise ValueError(f"shape: expected one of {', '.join(SHAPES)}, got {shape!r}")
+    cdef int number = within("code", code, 1, 127)
+    if ev_modbus_is_standard(<uint8_t>number):
+        raise ValueError(f"code: expected one that MODBUS does not define, got {number}")
+    wanted = shape, within("reply", n, 0 if shape == "counted" else 1, 251 if shape == "counted" else 252)
+    if custom.setdefault(number, wanted) != wanted:
+        raise ValueError(f"code: {number} is registered already, with another reply")
+
+
+cdef bint expect(bytes pdu, uint8_t unit, ev_modbus_want *want):
+    """The reply that `pdu` asks for; false: it is no request."""
+    cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(pdu)
+    cdef size_t size = <size_t>len(pdu)
+    if ev_modbus_want_of(data, size, unit, want):
+        return True
+    if size == 0 or data[0] not in custom:
+        return False
+    shape, n = custom[data[0]]
+    return ev_modbus_want_custom(data, size, unit, EV_MODBUS_COUNTED_AT if shape == "counted" else EV_MODBUS_FIXED,
+                                 shape == "echo", n, want)
+
+
 cdef class Request:
-    """A request and all that a reply to it must be. unit: 0..255. pdu: function code and data, of the functions 1-6, 15,
-    16, 22, 23. Raises ValueError (not such a request, or beyond the limits of V1.1b3, 6)."""
+    """A request and all that a reply to it must be. unit: 0..255. pdu: function code and data, of the functions 1-8, 11,
+    12, 15-17, 20-24, 43/14, or one registered. Raises ValueError (not such a request, or beyond the limits of
+    V1.1b3, 6). address: the first that it names, 0 if none. Typed requests: evcore.modbus.functions."""
 
     cdef ev_modbus_want want
     cdef readonly bytes pdu
@@ -88,17 +119,28 @@ cdef class Request:
 
     def __init__(self, unit, bytes pdu not None):
         cdef int number = within("unit", unit, 0, 255)
-        if not ev_modbus_want_of(<const uint8_t *>PyBytes_AS_STRING(pdu), <size_t>len(pdu), <uint8_t>number,
-                                 &self.want):
-            raise ValueError("pdu: expected a request of function 1-6, 15, 16, 22 or 23 within its limits, "
-                             f"got {pdu[:EV_MODBUS_PDU_MAX].hex(' ')}")
+        cdef ev_modbus_want want
+        if not expect(pdu, <uint8_t>number, &want):
+            raise ValueError("pdu: expected a request of function 1-8, 11, 12, 15-17, 20-24, 43/14, or one registered, "
+                             f"within its limits, got {pdu[:EV_MODBUS_PDU_MAX].hex(' ')}")
         self.unit, self.pdu, self.function = number, pdu, pdu[0]
-        self.address = pdu[1] << 8 | pdu[2]
+        self.want = want  # it points into self.pdu
+        self.address = pdu[1] << 8 | pdu[2] if self.function in (1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 24) else 0
+
+    @property
+    def is_write(self):
+        """Does it change the device? Functions 5, 6, 15, 16, 21, 22, 23."""
+        return self.function in (5, 6, 15, 16, 21, 22, 23)
 
     @property
     def reply_size(self):
-        """Bytes of a good reply's RTU frame."""
-        return 4 + (self.want.echo_len if self.want.echo_len else 1 + self.want.count)
+        """Bytes of a good reply's RTU frame, at most."""
+        return ev_modbus_reply_max(&self.want)
+
+    @property
+    def reply_around(self):
+        """Bytes of a good reply's RTU frame besides those that `check` returns."""
+        return ev_modbus_reply_around(&self.want)
 
     def __repr__(self):
         return f"{type(self).__name__}(unit={self.unit}, function={self.function}, address={self.address})"
@@ -119,8 +161,9 @@ cdef class Request:
         return PyBytes_FromStringAndSize(<char *>out, <Py_ssize_t>size)
 
     def check(self, adu):
-        """The data bytes (functions 1-4, 23) or echoed bytes of an RTU reply: `adu` is one whole frame and nothing else.
+        """The data bytes of an RTU reply: `adu` is one whole frame and nothing else.
 
+        They are what follows the byte count (functions 1-4, 12, 17, 20, 23, 24) or the function code (all others).
         Raises InvalidReply (which rule it breaks), ModbusException (the device refused).
         """
         return self.payload(adu, -1)
@@ -157,7 +200,7 @@ cdef class Request:
             return self.refusal(<int>reply.got)
         if status == EV_MODBUS_ECHO:
             got = PyBytes_FromStringAndSize(<char *>adu + reply.at, <Py_ssize_t>reply.len)
-            return InvalidReply("echo", self.want.echo[:self.want.echo_len].hex(" ", 2), got.hex(" ", 2))
+            return InvalidReply("echo", self.pdu[1:1 + self.want.echo_len].hex(" ", 2), got.hex(" ", 2))
         return InvalidReply(REASONS[<int>status], reply.expected, reply.got)
 
     cdef ev_modbus_status judge(self, const Py_buffer *view, int transaction, ev_modbus_reply *reply):

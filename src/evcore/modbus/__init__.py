@@ -18,13 +18,18 @@ if TYPE_CHECKING:
         decode_registers,
     )
     from evcore.errors import InvalidReply, ModbusException, ModbusTimeout
+    from evcore.modbus import functions
     from evcore.modbus.client import Master
+    from evcore.modbus.functions import CountedReply, EchoReply, FixedReply, register_function
     from evcore.modbus.link import Client, connect
     from evcore.modbus.plan import Plan
     from evcore.modbus.profile import Profile
 
 __all__ = [
     "Client",
+    "CountedReply",
+    "EchoReply",
+    "FixedReply",
     "InvalidReply",
     "Layout",
     "Master",
@@ -40,12 +45,17 @@ __all__ = [
     "crc16",
     "crc16_many",
     "decode_registers",
+    "functions",
+    "register_function",
 ]
 
 __getattr__ = exports(
     __name__,
     {
         "Client": "evcore.modbus.link",
+        "CountedReply": "evcore.modbus.functions",
+        "EchoReply": "evcore.modbus.functions",
+        "FixedReply": "evcore.modbus.functions",
         "InvalidReply": "evcore.errors",
         "Layout": "evcore.core.modbus",
         "Master": "evcore.modbus.client",
@@ -61,6 +71,8 @@ __getattr__ = exports(
         "crc16": "evcore.core.modbus",
         "crc16_many": "evcore.core.modbus",
         "decode_registers": "evcore.core.modbus",
+        "functions": "evcore.modbus.functions",
+        "register_function": "evcore.modbus.functions",
     },
 )
 __dir__ = listing(__name__)
