@@ -10,9 +10,9 @@ NAMES = {
     "evcore": "__version__ backends can chargers errors gateway meters modbus model ocpp sim",
     "evcore.ocpp": "CallContext Codec ConnectionProfile Frame Limits Policy Repair Rule Session StationAbout "
     "StationClient accelerate routing v16 v201 v21",
-    "evcore.modbus": "Client CountedReply EchoReply FixedReply InvalidReply Layout Master ModbusException "
-    "ModbusTimeout Plan Point Profile ReadRequest Request WriteRequest connect crc16 crc16_many "
-    "decode_registers functions register_function",
+    "evcore.modbus": "Client CountedReply Device EchoReply FixedReply Image InvalidReply Layout Master "
+    "ModbusException ModbusTimeout Plan Point Profile ReadRequest Register Request Server WriteRequest Written "
+    "connect crc16 crc16_many decode_registers functions register_function",
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",
     "evcore.chargers": "OcppServer ServerCertificates ServerStats StationRules SubjectRule",
     "evcore.meters": "CanSource ModbusMeter",

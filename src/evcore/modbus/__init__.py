@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from evcore.modbus import functions
     from evcore.modbus.client import Master
     from evcore.modbus.functions import CountedReply, EchoReply, FixedReply, register_function
+    from evcore.modbus.image import Image, Register
     from evcore.modbus.link import Client, connect
     from evcore.modbus.plan import Plan
     from evcore.modbus.profile import Profile
+    from evcore.modbus.server import Device, Server, Written
 
 __all__ = [
     "Client",
     "CountedReply",
+    "Device",
     "EchoReply",
     "FixedReply",
+    "Image",
     "InvalidReply",
     "Layout",
     "Master",
@@ -39,8 +43,11 @@ __all__ = [
     "Point",
     "Profile",
     "ReadRequest",
+    "Register",
     "Request",
+    "Server",
     "WriteRequest",
+    "Written",
     "connect",
     "crc16",
     "crc16_many",
@@ -54,8 +61,10 @@ __getattr__ = exports(
     {
         "Client": "evcore.modbus.link",
         "CountedReply": "evcore.modbus.functions",
+        "Device": "evcore.modbus.server",
         "EchoReply": "evcore.modbus.functions",
         "FixedReply": "evcore.modbus.functions",
+        "Image": "evcore.modbus.image",
         "InvalidReply": "evcore.errors",
         "Layout": "evcore.core.modbus",
         "Master": "evcore.modbus.client",
@@ -65,8 +74,11 @@ __getattr__ = exports(
         "Point": "evcore.core.modbus",
         "Profile": "evcore.modbus.profile",
         "ReadRequest": "evcore.core.modbus",
+        "Register": "evcore.modbus.image",
         "Request": "evcore.core.modbus",
+        "Server": "evcore.modbus.server",
         "WriteRequest": "evcore.core.modbus",
+        "Written": "evcore.modbus.server",
         "connect": "evcore.modbus.link",
         "crc16": "evcore.core.modbus",
         "crc16_many": "evcore.core.modbus",
