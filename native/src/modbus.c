@@ -432,8 +432,17 @@ ev_modbus_status ev_modbus_tcp_size(const uint8_t *data, size_t len, size_t *siz
 
 /* --- Registers to values --- */
 
+static inline uint32_t get32(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
 /* The raw bits of a point of n registers. */
 static inline uint64_t load(const uint8_t *p, unsigned n, unsigned flags) {
+    if (!(flags & (EV_MODBUS_WORDS_LITTLE | EV_MODBUS_BYTES_LITTLE))) { /* most devices: no loop */
+        if (n == 2) return get32(p);
+        if (n == 1) return get16(p);
+        if (n == 4) return (uint64_t)get32(p) << 32 | get32(p + 4);
+    }
     const unsigned high = flags & EV_MODBUS_BYTES_LITTLE ? 1 : 0, low = 1 - high;
     uint64_t raw = 0;
     for (unsigned i = 0; i < n; i++, p += 2) {
