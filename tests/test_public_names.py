@@ -16,8 +16,8 @@ NAMES = {
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",
     "evcore.chargers": "OcppServer ServerCertificates ServerStats StationRules SubjectRule",
     "evcore.meters": "CanSource ModbusMeter",
-    "evcore.backends": "EvseSlot GenericProvider HttpBackend MeterSlot ModbusServer MqttBackend MqttSource "
-    "register_map",
+    "evcore.backends": "EvseSlot GenericProvider HttpBackend MeterSlot ModbusGateway ModbusServer MqttBackend "
+    "MqttSource WriteRule register_map",
     "evcore.gateway": "Config Gateway load parse",
     "evcore.sim": "Battery EmbeddedBroker Fleet FleetPlan GbtSession SimMeter SimPsp SimStation VirtualClock",
 }

@@ -8,6 +8,7 @@ from evcore.lazy import exports, listing
 
 if TYPE_CHECKING:
     from evcore.backends.http import HttpBackend
+    from evcore.backends.modbus_gateway import ModbusGateway, WriteRule
     from evcore.backends.modbus_server import ModbusServer
     from evcore.backends.modbus_server_map import EvseSlot, MeterSlot, register_map
     from evcore.backends.mqtt import MqttBackend
@@ -19,9 +20,11 @@ __all__ = [
     "GenericProvider",
     "HttpBackend",
     "MeterSlot",
+    "ModbusGateway",
     "ModbusServer",
     "MqttBackend",
     "MqttSource",
+    "WriteRule",
     "register_map",
 ]
 
@@ -32,9 +35,11 @@ __getattr__ = exports(
         "GenericProvider": "evcore.backends.psp",
         "HttpBackend": "evcore.backends.http",
         "MeterSlot": "evcore.backends.modbus_server_map",
+        "ModbusGateway": "evcore.backends.modbus_gateway",
         "ModbusServer": "evcore.backends.modbus_server",
         "MqttBackend": "evcore.backends.mqtt",
         "MqttSource": "evcore.backends.mqtt_source",
+        "WriteRule": "evcore.backends.modbus_gateway",
         "register_map": "evcore.backends.modbus_server_map",
     },
 )
