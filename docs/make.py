@@ -13,6 +13,7 @@ from pathlib import Path
 from commands_page import commands
 from session_page import session
 
+from evcore.backends import register_map
 from evcore.gateway.payment import TRANSITIONS
 from evcore.ocpp.repairs import table
 
@@ -41,6 +42,7 @@ PAGES = {
     "ocpp-lenient.md": repairs,
     "commands.md": commands,
     "ocpp-session.md": session,
+    "modbus-server.md": register_map,
 }
 
 

@@ -18,6 +18,8 @@ SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "site.toml"
 STATION = '[[ocpp]]\nhost = "{host}"\n[[ocpp.stations]]\nid = "CP-1"\n'
 METER = '[[modbus]]\nname = "{name}"\nurl = "{url}"\nprofile = "sdm630"\n'
 LENIENT = '[[ocpp]]\n[ocpp.policy]\nmode = "lenient"\n'
+SLOT = '[[modbus_server.evses]]\nstation = "CP-1"\nslot = 1\n'
+GATEWAY = '[[modbus_gateway]]\nupstream = "tcp://a"\n[[modbus_gateway.writes]]\n'
 
 WRONG = [
     # text, key, part of expected, part of got
@@ -32,6 +34,35 @@ WRONG = [
     ('[http]\nport = "8080"', "http.port", "an integer", "'8080'"),
     ("[http]\nport = true", "http.port", "an integer", "true"),
     ("[http]\nhost = true", "http.host", "text", "true"),
+    ('[[modbus_server]]\nhost = "0.0.0.0"', "modbus_server[0].allow", "addresses", "none"),
+    ('[[modbus_server]]\nallow = ["10.1.0.0/8"]', "modbus_server[0].allow[0]", "network", "host bits"),
+    (
+        "[[modbus_server]]\n" + SLOT + SLOT.replace("CP-1", "CP-2"),
+        "modbus_server[0].evses[1].slot",
+        "evses[0] does not have",
+        "1",
+    ),
+    (
+        "[[modbus_server]]\n" + SLOT + SLOT.replace("slot = 1", "slot = 2"),
+        "modbus_server[0].evses[1]",
+        "another than",
+        "CP-1 1",
+    ),
+    (
+        '[[modbus_server]]\nport = 9\n[[modbus_gateway]]\nport = 9\nupstream = "tcp://a"',
+        "modbus_gateway[0].port",
+        "",
+        "9",
+    ),
+    ('[[modbus_gateway]]\nupstream = "udp://a"', "modbus_gateway[0].upstream", "tcp://", "udp://a"),
+    (GATEWAY + "first = 5\nlast = 4", "modbus_gateway[0].writes[0].last", "5", "4"),
+    (GATEWAY + "first = 5\nlast = 6\nfunctions = [3]", "modbus_gateway[0].writes[0].functions[0]", "5, 6", "3"),
+    (
+        METER.format(name="m", url="rtu:///dev/a") + '[[modbus_gateway]]\nupstream = "rtu:///dev/a?baudrate=19200"',
+        "modbus_gateway[0].upstream",
+        "same line",
+        "19200",
+    ),
     ('[http]\nhost = "0.0.0.0"', "http.api_keys", "at least one key", "none"),
     ('[http.tls]\ncertificate = "no.pem"\nkey = "no.key"', "http.tls.certificate", "a file", "there is none"),
     ("[[ocpp]]\n[[ocpp.stations]]\n", "ocpp[0].stations[0].id", "a value", "nothing"),

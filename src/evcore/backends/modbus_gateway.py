@@ -99,7 +99,7 @@ class ModbusGateway:
                 raise ConfigError(name, f"writes[{n}].functions", "of 5, 6, 15, 16, 22, 23", str(rule.functions))
             if not 0 <= rule.first <= rule.last <= 65_535:
                 raise ConfigError(name, f"writes[{n}]", "first and last, 0..65535", f"{rule.first}, {rule.last}")
-        self.name, self.started = name, asyncio.Event()
+        self.name, self.port, self.started = name, port, asyncio.Event()
         self.client = upstream if isinstance(upstream, Client) else Client(upstream, timeout_s=timeout_s)
         self.listener = Listener(host, port, name=name, allow=allow, clients=clients, idle_s=idle_s, ssl=ssl)
         self._units, self._rules = None if units is None else frozenset(units), tuple(writes)
@@ -110,10 +110,6 @@ class ModbusGateway:
         self._waiting = self._silent = 0
         self._tasks: set[asyncio.Task[bytes | int]] = set()
         self._retry_at, self._pause = 0.0, BACK_OFF_S[0]
-
-    @property
-    def port(self) -> int:
-        return self.listener.port
 
     @property
     def url(self) -> str:
@@ -144,6 +140,7 @@ class ModbusGateway:
     async def _serve(self, hub: Hub) -> None:
         server = await self.listener.listen(lambda: _Master(self, hub))
         try:
+            self.port = self.listener.port
             self.started.set()
             self._tell(hub, "up", f"{self.url} for {self.client.url}")
             await self.listener.sweep()

@@ -81,7 +81,7 @@ class ModbusServer:
         stale_s: float = 300.0,
         name: str = "modbus-server",
     ) -> None:
-        self.name, self.started = name, asyncio.Event()
+        self.name, self.port, self.started = name, port, asyncio.Event()
         self.listener = Listener(host, port, name=name, allow=allow, clients=clients, idle_s=idle_s, ssl=ssl)
         self.image = site_image(evses, meters, stale_s=stale_s, writable=bool(limit_target), most_a=most_a, name=name)
         identity = {0: "evcore", 1: "site", 2: __version__, 4: "evcore gateway", 5: f"layout {VERSION}"}
@@ -127,10 +127,6 @@ class ModbusServer:
             self.image.set(f"meter{meter.slot}.quality", 0)
 
     @property
-    def port(self) -> int:
-        return self.listener.port
-
-    @property
     def url(self) -> str:
         host = f"[{self.listener.host}]" if ":" in self.listener.host else self.listener.host
         return f"{'tls' if self._tls else 'tcp'}://{host}:{self.port}"
@@ -162,6 +158,7 @@ class ModbusServer:
                 self.take(item)
             self.tick()
             server = await self.listener.listen(lambda: _Master(self, hub))
+            self.port = self.listener.port
             self.started.set()
             self._tell(hub, "up", self.url)
             async with asyncio.TaskGroup() as group:

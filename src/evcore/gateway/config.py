@@ -162,6 +162,69 @@ class ModbusTable(Table, frozen=True, kw_only=True):
     period_s: Seconds = 1.0
 
 
+class ListenerTable(Table, frozen=True, kw_only=True):
+    """What [[modbus_server]] and [[modbus_gateway]] share. allow: addresses and networks that may connect; needed on
+    all but the loopback, unless tls.client_ca makes masters show certificates. clients: at once. idle_s: a connection
+    without a request for so long is closed."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 502
+    allow: tuple[Text, ...] = ()
+    clients: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    idle_s: Seconds = 120.0
+    tls: ServerTls | None = None
+
+
+class EvseSlotTable(Table, frozen=True, kw_only=True):
+    """[[modbus_server.evses]]. slot: where its registers are. writable: masters may set its limit, up to most_a."""
+
+    station: StationId
+    evse: Annotated[int, Meta(ge=1, le=65_534)] = 1
+    slot: Annotated[int, Meta(ge=1, le=250)]
+    writable: bool = False
+    most_a: Annotated[float, Meta(gt=0, le=10_000)] = 500.0
+
+
+class MeterSlotTable(Table, frozen=True, kw_only=True):
+    """[[modbus_server.meters]]. meter: the source of its samples. slot: where its registers are."""
+
+    meter: Name
+    slot: Annotated[int, Meta(ge=1, le=100)]
+
+
+class ModbusServerTable(ListenerTable, frozen=True, kw_only=True):
+    """[[modbus_server]]: the site as registers (docs/modbus-server.md). limit_target: whom set_limit is asked of when a
+    master writes the site's limit, up to most_a; "": it cannot be written. stale_s: as of values that grow old."""
+
+    name: Name = "modbus-server"
+    evses: tuple[EvseSlotTable, ...] = ()
+    meters: tuple[MeterSlotTable, ...] = ()
+    limit_target: str = ""
+    most_a: Annotated[float, Meta(gt=0, le=10_000)] = 10_000.0
+    stale_s: Seconds = 300.0
+
+
+class WriteRuleTable(Table, frozen=True, kw_only=True):
+    """[[modbus_gateway.writes]]: what masters may write."""
+
+    unit: Annotated[int, Meta(ge=0, le=255)] = 1
+    first: Annotated[int, Meta(ge=0, le=65_535)]
+    last: Annotated[int, Meta(ge=0, le=65_535)]
+    functions: Annotated[tuple[Literal[5, 6, 15, 16, 22, 23], ...], Meta(min_length=1)] = (6, 16)
+
+
+class ModbusGatewayTable(ListenerTable, frozen=True, kw_only=True):
+    """[[modbus_gateway]]: many masters behind one line or device. upstream: url as of [[modbus]]. units: that may be
+    asked, all without it. cache_s: how old the answer to a read may be. queue: requests that wait for the device."""
+
+    name: Name = "modbus-gateway"
+    upstream: Text
+    units: tuple[Annotated[int, Meta(ge=0, le=255)], ...] | None = None
+    cache_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
+    queue: Annotated[int, Meta(ge=1, le=100)] = 64
+    writes: tuple[WriteRuleTable, ...] = ()
+
+
 class CanTable(Table, frozen=True, kw_only=True):
     """[[can]]: a bus to listen on. Decoded by a database (DBC, KCD, SYM, ARXML) or followed by an observer. signals:
     which of the database's, each with its measurand; without it all, under their own names."""
@@ -264,6 +327,8 @@ class Config(Table, frozen=True, kw_only=True):
     store: StoreTable = StoreTable()
     ocpp: tuple[OcppTable, ...] = ()
     modbus: tuple[ModbusTable, ...] = ()
+    modbus_server: tuple[ModbusServerTable, ...] = ()
+    modbus_gateway: tuple[ModbusGatewayTable, ...] = ()
     can: tuple[CanTable, ...] = ()
     mqtt: tuple[MqttTable, ...] = ()
     http: HttpTable | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from evcore.gateway.policies import policy_problems
 from evcore.hosts import is_loopback
 
 if TYPE_CHECKING:
-    from evcore.gateway.config import Config, OcppTable, ServerTls
+    from evcore.gateway.config import Config, ListenerTable, ModbusServerTable, OcppTable, ServerTls
 
 Problem = tuple[str, str, str]  # key, expected, got
 
@@ -25,6 +26,18 @@ def problems(config: Config) -> Iterable[Problem]:
         yield from _ocpp_problems(f"ocpp[{n}]", listener)
     for n, meter in enumerate(config.modbus):
         yield from _url_problems(f"modbus[{n}].url", meter.url, ("tcp", "rtu", "rtu+tcp"))
+    for n, server in enumerate(config.modbus_server):
+        yield from _listener_problems(f"modbus_server[{n}]", server)
+        yield from _slot_problems(f"modbus_server[{n}]", server)
+    for n, gateway in enumerate(config.modbus_gateway):
+        key = f"modbus_gateway[{n}]"
+        yield from _url_problems(f"{key}.upstream", gateway.upstream, ("tcp", "rtu", "rtu+tcp"))
+        yield from _listener_problems(key, gateway)
+        for m, rule in enumerate(gateway.writes):
+            if rule.last < rule.first:
+                yield f"{key}.writes[{m}].last", f"first ({rule.first}) or more", str(rule.last)
+            if gateway.units is not None and rule.unit not in gateway.units:
+                yield f"{key}.writes[{m}].unit", f"one of units: {list(gateway.units)}", str(rule.unit)
     yield from _line_problems(config)
     for n, bus in enumerate(config.can):
         if (bus.database is None) == (bus.observer is None):
@@ -57,6 +70,8 @@ def _twice(config: Config) -> Iterable[Problem]:
     """Names that must be unique: of parts, of devices, of tokens."""
     parts = [(f"ocpp[{n}].name", part.name) for n, part in enumerate(config.ocpp)]
     parts += [(f"modbus[{n}].name", part.name) for n, part in enumerate(config.modbus)]
+    parts += [(f"modbus_server[{n}].name", part.name) for n, part in enumerate(config.modbus_server)]
+    parts += [(f"modbus_gateway[{n}].name", part.name) for n, part in enumerate(config.modbus_gateway)]
     parts += [(f"can[{n}].name", part.name) for n, part in enumerate(config.can)]
     parts += [(f"mqtt[{n}].name", part.name) for n, part in enumerate(config.mqtt)]
     if config.http is not None:
@@ -80,6 +95,8 @@ def _twice(config: Config) -> Iterable[Problem]:
 def _port_problems(config: Config) -> Iterable[Problem]:
     """Two listeners on one port of one address."""
     listeners = [(f"ocpp[{n}].port", part.host, part.port) for n, part in enumerate(config.ocpp)]
+    listeners += [(f"modbus_server[{n}].port", part.host, part.port) for n, part in enumerate(config.modbus_server)]
+    listeners += [(f"modbus_gateway[{n}].port", part.host, part.port) for n, part in enumerate(config.modbus_gateway)]
     if config.http is not None:
         listeners.append(("http.port", config.http.host, config.http.port))
     first: dict[tuple[str, int], str] = {}
@@ -87,6 +104,35 @@ def _port_problems(config: Config) -> Iterable[Problem]:
         other = first.setdefault((host, port), key)
         if port and other != key:
             yield key, f"a port that {other} does not have", str(port)
+
+
+def _listener_problems(key: str, table: ListenerTable) -> Iterable[Problem]:
+    """Modbus knows no password: who may connect is said by address or by certificate."""
+    yield from _server_tls_problems(f"{key}.tls", table.tls)
+    certified = table.tls is not None and table.tls.client_ca is not None
+    if not table.allow and not certified and not is_loopback(table.host):
+        yield f"{key}.allow", f"the addresses that may connect to {table.host}, or tls with a client_ca", "none"
+    for m, text in enumerate(table.allow):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            yield f"{key}.allow[{m}]", "an address or network such as 10.1.0.0/16", str(error)
+
+
+def _slot_problems(key: str, table: ModbusServerTable) -> Iterable[Problem]:
+    """Two in one slot, or one in two."""
+    groups = [
+        [(f"{key}.evses[{m}]", one.slot, f"{one.station} {one.evse}") for m, one in enumerate(table.evses)],
+        [(f"{key}.meters[{m}]", one.slot, one.meter) for m, one in enumerate(table.meters)],
+    ]
+    for group in groups:
+        slots: dict[int, str] = {}
+        shown: dict[str, str] = {}
+        for place, slot, who in group:
+            if (other := slots.setdefault(slot, place)) != place:
+                yield f"{place}.slot", f"a slot that {other} does not have", str(slot)
+            if (other := shown.setdefault(who, place)) != place:
+                yield place, f"another than {other}", who
 
 
 def _ocpp_problems(key: str, listener: OcppTable) -> Iterable[Problem]:
@@ -172,6 +218,11 @@ def _line_problems(config: Config) -> Iterable[Problem]:
         other = units.setdefault((line, meter.unit), key)
         if other != key:
             yield f"{key}.unit", f"an address that {other} on the same line does not have", str(meter.unit)
+    for n, gateway in enumerate(config.modbus_gateway):
+        key = f"modbus_gateway[{n}].upstream"
+        first, url = lines.setdefault(gateway.upstream.partition("?")[0], (key, gateway.upstream))
+        if url != gateway.upstream:
+            yield key, f"the url of {first}, since it is the same line: {url}", gateway.upstream
 
 
 def _tariff_problems(config: Config) -> Iterable[Problem]:

@@ -13,6 +13,9 @@ from evcore.gateway.config import (
     CanTable,
     Config,
     HttpTable,
+    ListenerTable,
+    ModbusGatewayTable,
+    ModbusServerTable,
     ModbusTable,
     MqttTable,
     OcppTable,
@@ -32,9 +35,10 @@ SPREAD_S = 0.01  # between two stations that are sent away, so that they do not 
 
 
 def device_parts(config: Config) -> list[Part]:
-    """Meters and buses. Raises ConfigError."""
+    """Meters and buses, and who shares their lines. Raises ConfigError."""
     lines: dict[str, Client] = {}
     parts = [_modbus(config, n, table, lines) for n, table in enumerate(config.modbus)]
+    parts += [_modbus_gateway(config, n, table, lines) for n, table in enumerate(config.modbus_gateway)]
     return parts + [_can(config, n, table) for n, table in enumerate(config.can)]
 
 
@@ -46,6 +50,7 @@ def backend_parts(config: Config, outbox: Callable[[str], Outbox]) -> list[Part]
 def listener_parts(config: Config, ledger: Ledger, site: Site, accepted: Collection[str]) -> list[Part]:
     """Ports that others connect to. accepted: stations that need not boot again. Raises ConfigError."""
     parts = [_ocpp(config, n, table, ledger, accepted) for n, table in enumerate(config.ocpp)]
+    parts += [_modbus_server(config, n, table) for n, table in enumerate(config.modbus_server)]
     if config.http is not None:
         parts.append(_http(config, config.http, site))
     return parts
@@ -182,6 +187,54 @@ def _modbus(config: Config, n: int, table: ModbusTable, lines: dict[str, Client]
         line = lines.get(table.url) or lines.setdefault(table.url, Client(table.url))
         meter = ModbusMeter(line, profile=profile, unit=table.unit, name=table.name, period_s=table.period_s)
     return Part(table.name, Phase.DEVICES, meter.run)
+
+
+def _listens(config: Config, key: str, table: ListenerTable) -> dict[str, Any]:
+    return {
+        "host": table.host,
+        "port": table.port,
+        "allow": table.allow,
+        "clients": table.clients,
+        "idle_s": table.idle_s,
+        "ssl": server_context(table.tls, config.file, f"{key}.tls") if table.tls else None,
+    }
+
+
+def _modbus_server(config: Config, n: int, table: ModbusServerTable) -> Part:
+    from evcore.backends import EvseSlot, MeterSlot, ModbusServer
+
+    key = f"modbus_server[{n}]"
+    with _named(config, key, table):
+        server = ModbusServer(
+            evses=[EvseSlot(one.station, one.evse, one.slot, one.writable, one.most_a) for one in table.evses],
+            meters=[MeterSlot(one.meter, one.slot) for one in table.meters],
+            site_id=config.site.id,
+            limit_target=table.limit_target,
+            most_a=table.most_a,
+            stale_s=table.stale_s,
+            name=table.name,
+            **_listens(config, key, table),
+        )
+    return Part(table.name, Phase.WEB, server.run, server)
+
+
+def _modbus_gateway(config: Config, n: int, table: ModbusGatewayTable, lines: dict[str, Client]) -> Part:
+    """lines: the gateway takes its turns with the meters on its line."""
+    from evcore.backends import ModbusGateway, WriteRule
+    from evcore.modbus.link import Client
+
+    key = f"modbus_gateway[{n}]"
+    with _named(config, key, table):
+        gateway = ModbusGateway(
+            lines.get(table.upstream) or lines.setdefault(table.upstream, Client(table.upstream)),
+            units=table.units,
+            writes=[WriteRule(one.unit, one.first, one.last, one.functions) for one in table.writes],
+            cache_s=table.cache_s,
+            queue=table.queue,
+            name=table.name,
+            **_listens(config, key, table),
+        )
+    return Part(table.name, Phase.WEB, gateway.run, gateway)
 
 
 def _can(config: Config, n: int, table: CanTable) -> Part:
