@@ -10,7 +10,7 @@ NAMES = {
     "evcore": "__version__ backends can chargers errors gateway meters modbus model ocpp sim",
     "evcore.ocpp": "CallContext Codec ConnectionProfile Frame Limits Policy Repair Rule Session StationAbout "
     "StationClient accelerate routing v16 v201 v21",
-    "evcore.modbus": "Client CountedReply Device EchoReply FixedReply Image InvalidReply Layout Master "
+    "evcore.modbus": "Bus Statistics Client CountedReply Device EchoReply FixedReply Image InvalidReply Layout Master "
     "ModbusException ModbusTimeout Plan Point Profile ReadRequest Register Request Server WriteRequest Written "
     "connect crc16 crc16_many decode_registers functions register_function",
     "evcore.can": "CanBus Database Frame Log Message gbt27930 j1939 read_log",

@@ -189,7 +189,7 @@ async def test_cancelling_leaves_no_task_and_says_stopped():
 
 def test_wrong_arguments_are_named():
     with pytest.raises(ConfigError, match="scheme"):
-        ModbusMeter("udp://x", profile="sdm630")
+        ModbusMeter("http://x", profile="sdm630")
     with pytest.raises(ConfigError, match="sdm630"):
         ModbusMeter("tcp://x", profile="nonesuch")
     with pytest.raises(KeyError):

@@ -233,7 +233,7 @@ async def test_closing_while_a_call_waits_ends_it():
 @pytest.mark.parametrize(
     ("url", "key"),
     [
-        ("udp://host", "scheme"),
+        ("http://host", "scheme"),
         ("tcp://", "host"),
         ("tcp://host/path", "path"),
         ("tcp://host:99999", ""),

@@ -125,7 +125,7 @@ def test_the_master_finds_every_reply_in_any_pieces_with_garbage_around_it(index
     line = before + reply_to(request, random.Random(seed)) + after
     expected = reference(line, request)
     assert expected is not None
-    master = Master("rtu", retries=0)
+    master = Master("rtu")
     master.submit(request, 0)
     master.poll(0)
     edges = [0, *sorted(cut for cut in cuts if cut < len(line)), len(line)]

@@ -1,4 +1,4 @@
-"""Modbus: what the bytes mean. Sans-I/O, but for link.py and its serial_port.py."""
+"""Modbus: what the bytes mean. Sans-I/O, but for link.py, its serial_port.py and adapter.py."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from evcore.errors import InvalidReply, ModbusException, ModbusTimeout
     from evcore.modbus import functions
+    from evcore.modbus.bus import Bus, Statistics
     from evcore.modbus.client import Master
     from evcore.modbus.functions import CountedReply, EchoReply, FixedReply, register_function
     from evcore.modbus.image import Image, Register
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from evcore.modbus.server import Device, Server, Written
 
 __all__ = [
+    "Bus",
     "Client",
     "CountedReply",
     "Device",
@@ -46,6 +48,7 @@ __all__ = [
     "Register",
     "Request",
     "Server",
+    "Statistics",
     "WriteRequest",
     "Written",
     "connect",
@@ -59,6 +62,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
+        "Bus": "evcore.modbus.bus",
         "Client": "evcore.modbus.link",
         "CountedReply": "evcore.modbus.functions",
         "Device": "evcore.modbus.server",
@@ -77,6 +81,7 @@ __getattr__ = exports(
         "Register": "evcore.modbus.image",
         "Request": "evcore.core.modbus",
         "Server": "evcore.modbus.server",
+        "Statistics": "evcore.modbus.bus",
         "WriteRequest": "evcore.core.modbus",
         "Written": "evcore.modbus.server",
         "connect": "evcore.modbus.link",

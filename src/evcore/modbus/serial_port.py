@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import serial
+import serial.rs485
 
 from evcore.errors import LinkError
 from evcore.modbus.url import Address
@@ -31,6 +32,12 @@ class SerialPort:
             )
         except (serial.SerialException, OSError, ValueError) as error:
             raise LinkError(f"{address.device}: {error}") from None
+        if address.rs485:
+            try:
+                port.rs485_mode = serial.rs485.RS485Settings()
+            except (OSError, ValueError, NotImplementedError) as error:
+                port.close()
+                raise LinkError(f"{address.device}: rs485=1: the driver has no RS-485 mode: {error}") from None
         with suppress(OSError, ValueError, NotImplementedError, AttributeError):
             port.set_low_latency_mode(True)  # an FTDI chip keeps bytes for 16 ms otherwise; ptys and others have none
         self._port, self._fd = port, port.fileno()
