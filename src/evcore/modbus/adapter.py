@@ -8,6 +8,7 @@ counts, schedules and tries again as always. Late replies are kept out by the ma
 from __future__ import annotations
 
 import asyncio
+import termios
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
@@ -35,7 +36,7 @@ def pymodbus_client(address: Address, *, timeout_s: float) -> ModbusBaseClient:
             baudrate=address.baudrate,
             parity=address.parity,
             stopbits=address.stopbits,
-            bytesize=7,  # Serial Line V1.02, 2.5.2
+            bytesize=address.bytesize,
             **options,
         )
     if address.scheme == "ascii+tcp":
@@ -55,6 +56,8 @@ class Adapter:
         self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._raw: dict[int, type[ModbusPDU]] = {}
+        for function in list(client.ctx.framer.decoder.pdu_table):
+            self._kind(function)  # also those that were not asked for: a wrong reply is to be named
         client.ctx.max_until_disconnect = client.ctx.count_until_disconnect = _NEVER
 
     @classmethod
@@ -62,7 +65,12 @@ class Adapter:
         cls, client: ModbusBaseClient, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]
     ) -> Self:
         """Connect, then adapt. Raises LinkError."""
-        if not await client.connect():
+        try:
+            connected = await client.connect()
+        except termios.error as error:  # settings that the port does not have
+            client.close()
+            raise LinkError(f"{client}: {error}") from None
+        if not connected:
             client.close()
             raise LinkError(f"{client}: pymodbus could not connect")
         return cls(client, on_data, on_lost)

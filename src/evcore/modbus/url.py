@@ -2,7 +2,7 @@
 
 tcp://HOST[:502]    rtu+tcp://HOST:PORT    tls://HOST[:802]?ca=FILE&cert=FILE&key=FILE&hostname=NAME
 rtu:///dev/ttyUSB0?baudrate=9600&parity=N&stopbits=1&rs485=1&echo=1
-through pymodbus:   ascii:///dev/ttyUSB0?...   ascii+tcp://HOST:PORT   udp://HOST[:502]   rtu+udp://HOST:PORT
+through pymodbus:   ascii:///dev/ttyUSB0?bytesize=7   ascii+tcp://HOST:PORT   udp://HOST[:502]   rtu+udp://HOST:PORT
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _SERIAL = frozenset(("baudrate", "parity", "stopbits"))
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """framing: of the master. host, port: of TCP and UDP. device, baudrate, parity, stopbits: of a serial port; 8 data
-    bits, 7 for ASCII. rs485: the driver switches the direction (RTS). echo: the adapter repeats what is sent; None: to
+    """framing: of the master. host, port: of TCP and UDP. device, baudrate, parity, stopbits, bytesize: of a
+    serial port. rs485: the driver switches the direction (RTS). echo: the adapter repeats what is sent; None: to
     be found out. ca, cert, key: files of TLS, hostname: that the peer's certificate must have, where it is not host."""
 
     framing: Framing
@@ -41,6 +41,7 @@ class Address:
     baudrate: int = 9600
     parity: str = "N"
     stopbits: int = 1
+    bytesize: int = 8
     scheme: str = "tcp"
     rs485: bool = False
     echo: bool | None = None
@@ -95,7 +96,7 @@ def _known(url: str, options: dict[str, str], known: frozenset[str]) -> None:
 def _serial(url: str, scheme: str, device: str, options: dict[str, str]) -> Address:
     if not device:
         raise ConfigError(url, "path", "a device such as /dev/ttyUSB0", "none")
-    _known(url, options, _SERIAL if scheme == "ascii" else _SERIAL | {"rs485", "echo"})
+    _known(url, options, _SERIAL | ({"bytesize"} if scheme == "ascii" else {"rs485", "echo"}))
     baudrate, stopbits = options.get("baudrate", "9600"), options.get("stopbits", "1")
     parity = options.get("parity", "N").upper()
     if not baudrate.isdecimal() or not 50 <= int(baudrate) <= 4_000_000:
@@ -104,6 +105,9 @@ def _serial(url: str, scheme: str, device: str, options: dict[str, str]) -> Addr
         raise ConfigError(url, "parity", "N, E or O", parity)
     if stopbits not in ("1", "2"):
         raise ConfigError(url, "stopbits", "1 or 2", stopbits)
+    bytesize = options.get("bytesize", "7" if scheme == "ascii" else "8")  # Serial Line V1.02, 2.5.2
+    if bytesize not in ("7", "8"):
+        raise ConfigError(url, "bytesize", "7 or 8", bytesize)
     for name in ("rs485", "echo"):
         if options.get(name, "0") not in ("0", "1"):
             raise ConfigError(url, name, "0 or 1", options[name])
@@ -113,6 +117,7 @@ def _serial(url: str, scheme: str, device: str, options: dict[str, str]) -> Addr
         baudrate=int(baudrate),
         parity=parity,
         stopbits=int(stopbits),
+        bytesize=int(bytesize),
         scheme=scheme,
         rs485=options.get("rs485") == "1",
         echo=options["echo"] == "1" if "echo" in options else None,
