@@ -66,6 +66,14 @@ class _Tcp(asyncio.BufferedProtocol):
     def write(self, data: bytes) -> None:
         """Nothing: there is no connection yet."""
 
+    def burst(self, data: bytes) -> None:
+        """Several requests. A server that gathers small replies (Nagle) holds all but the first until that one is
+        acknowledged, and a system that waits for something to send with that does so after 40 ms: tell it not to."""
+        self.write(data)
+        if self._transport is not None and hasattr(socket, "TCP_QUICKACK"):
+            with suppress(OSError, AttributeError):
+                self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def close(self) -> None:
         self._client = None
         if self._transport is not None:
@@ -326,7 +334,13 @@ class Client(Calls):
         events = bus.poll(now)
         out = bus.to_send()
         if out and self._transport is not None:
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            if len(out) == 1:
+                self._transport.write(out[0])
+            elif isinstance(self._transport, _Tcp):
+                self._transport.burst(b"".join(out))
+            else:
+                for data in out:
+                    self._transport.write(data)
         deadline = bus.next_deadline()
         if deadline is not None and (self._timer is None or deadline < self._timer_due):
             self._arm(deadline, now)
